@@ -1,0 +1,1 @@
+"""What every Qianqiao service needs and no service is about."""

@@ -1,0 +1,1 @@
+"""Qianqiao event contracts: the only thing services know of each other."""

@@ -1,0 +1,1 @@
+"""Agreements: from an accepted match to a text both parties signed."""

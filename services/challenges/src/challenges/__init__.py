@@ -1,0 +1,1 @@
+"""Challenges: hard problems as public challenges with sealed bids."""

@@ -1,0 +1,1 @@
+"""Matching: which result answers which need, why, and what both sides say."""

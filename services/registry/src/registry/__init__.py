@@ -1,0 +1,1 @@
+"""Registry: parties, contacts, needs, results, and the intake of outside systems."""
