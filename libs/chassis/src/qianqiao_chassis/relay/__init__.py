@@ -1,0 +1,1 @@
+"""From the outbox in the store to Kafka."""

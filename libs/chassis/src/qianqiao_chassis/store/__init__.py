@@ -1,0 +1,1 @@
+"""The document store: aggregates with their outbox, projections, parked records."""
