@@ -1,47 +1,170 @@
 """Aggregates in the document store: state and events in one atomic write, under an optimistic lock."""
 
+import asyncio
+import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import IndexModel, ReturnDocument
 
 from qianqiao_chassis.aggregate import Aggregate
+from qianqiao_chassis.clock import Clock
+from qianqiao_chassis.errors import AlreadyExists, Invalid, NotFound, Unavailable, VersionConflict
+from qianqiao_chassis.store.client import Collection, Document, Store
+from qianqiao_chassis.store.documents import (
+    OutboxEntry,
+    aggregate_of,
+    entries_of,
+    outbox_of,
+    split_absent,
+    state_of,
+)
+from qianqiao_chassis.store.outbox import OUTBOX_INDEX, Outbox, Waker
+from qianqiao_chassis.store.query import Index, beyond, ensure_indexes, stored_filter, total_order
+
+MAX_BACKLOG: Final = 500
+"""Unpublished events one document may hold. Reached only when the broker is away for long; the document stays far
+below the store's 16 MB while events have their usual size."""
+_ATTEMPTS: Final = 20
+_DUE_INDEX = IndexModel([("_due", 1)], sparse=True)
+
+type DueListener = Callable[[str, datetime], None]
 
 
 class Repository[A: Aggregate]:
     """Loads and saves aggregates of one kind.
 
-    Every method raises StoreUnavailable when the store does not answer; nothing is retried silently except
-    what the driver itself may retry without doing it twice.
+    Every method raises StoreUnavailable when the store does not answer; then the write may or may not have happened,
+    and events of a write that did are found by the relay's sweep.
     Filters name the aggregate's own fields ("id" included; nested ones with dots) and MongoDB operators.
-    Times are stored as RFC 3339 text in UTC.
+    Times are stored as RFC 3339 text in UTC; a field that is None by default and now is stored as absent.
     """
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        kind: type[A],
+        *,
+        source: str,
+        clock: Clock,
+        waker: Waker | None = None,
+        indexes: Sequence[Index] = (),
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.outbox = None if kind.topic is None else Outbox(store, name, kind.topic)
+        self._store = store
+        self._source = source
+        self._clock = clock
+        self._waker = waker
+        self._indexes = tuple(indexes)
+        self._due_listeners: list[DueListener] = []
+
+    async def ensure_indexes(self) -> None:
+        """Create the indexes that are missing: the service's own, the outbox's and the timer's."""
+        models = [index.model() for index in self._indexes]
+        if self.outbox is not None:
+            models.append(OUTBOX_INDEX)
+        if self.kind.due_at is not Aggregate.due_at:
+            models.append(_DUE_INDEX)
+        await ensure_indexes(self._store, self.name, models)
+
+    def on_due(self, listener: DueListener) -> None:
+        """Call `listener(id, due)` after every write that left a due time."""
+        self._due_listeners.append(listener)
 
     async def get(self, id: str) -> A:
         """Return the aggregate. Raises NotFound."""
-        raise NotImplementedError
+        found = await self.find(id)
+        if found is None:
+            raise self._not_found(id)
+        return found
 
     async def find(self, id: str) -> A | None:
         """Return the aggregate or None."""
-        raise NotImplementedError
+        document = await self._store.run(
+            "find_one", self.name, lambda c: c.find_one({"_id": id}, {"_outbox": 0, "_lease": 0})
+        )
+        return None if document is None else aggregate_of(self.kind, document)
 
     async def add(self, aggregate: A) -> A:
         """Store a new aggregate with what it recorded. Raises AlreadyExists (id or a unique index), TooLarge."""
-        raise NotImplementedError
+        entries = self._entries(aggregate)
+        state, _ = split_absent(self.kind, state_of(aggregate))
+        due = aggregate.due_at()
+        document: Document = {
+            "_id": aggregate.id,
+            "_rev": aggregate.revision + 1,
+            "_seq": aggregate.sequence + len(entries),
+            "_outbox": [entry.document() for entry in entries],
+            **({"_due": due} if due else {}),
+            **state,
+        }
+        await self._store.run("insert_one", self.name, lambda c: c.insert_one(document))
+        self._stored(aggregate, entries, entries, due)
+        return aggregate
 
     async def add_once(self, aggregate: A) -> bool:
-        """Store it unless its id is taken; True if this call stored it. For handlers, with a derived id."""
-        raise NotImplementedError
+        """Store it unless its id is taken; True if this call stored it. For handlers, with a derived id.
+
+        Raises AlreadyExists when it is another unique value that is taken.
+        """
+        try:
+            await self.add(aggregate)
+        except AlreadyExists:
+            taken = await self._store.run(
+                "find_one", self.name, lambda c: c.find_one({"_id": aggregate.id}, {"_id": 1})
+            )
+            if taken is None:
+                raise
+            return False
+        return True
 
     async def save(self, aggregate: A) -> A:
-        """Store a changed aggregate and what it recorded. Raises VersionConflict, NotFound, TooLarge."""
-        raise NotImplementedError
+        """Store a changed aggregate and what it recorded. Raises VersionConflict, NotFound, TooLarge, AlreadyExists."""
+        entries = self._entries(aggregate)
+        due = aggregate.due_at()
+        update = self._update(aggregate, entries, due)
+        guard: Document = {"_id": aggregate.id, "_rev": aggregate.revision}
+        if entries:
+            guard[f"_outbox.{MAX_BACKLOG - 1}"] = {"$exists": False}
+
+        async def write(collection: Collection) -> Document | None:
+            return await collection.find_one_and_update(
+                guard, update, projection={"_outbox": 1}, return_document=ReturnDocument.AFTER
+            )
+
+        document = await self._store.run("find_one_and_update", self.name, write)
+        if document is None:
+            await self._explain(aggregate)
+            raise AssertionError("unreachable: _explain always raises")
+        self._stored(aggregate, entries, outbox_of(document) if entries else (), due)
+        return aggregate
 
     async def change(self, id: str, decide: Callable[[A], None], *, if_revision: int | None = None) -> A:
-        """Load, let `decide` change it, save; return it as saved.
+        """Load, let `decide` change it, save; return it as saved. A decision that changes nothing writes nothing.
 
         On a lost race it is loaded and decided again, so `decide` must do nothing but change the aggregate.
         With `if_revision` there is no second try: VersionConflict. Raises NotFound and whatever `decide` raises.
         """
-        raise NotImplementedError
+        for attempt in range(_ATTEMPTS):
+            aggregate = await self.get(id)
+            if if_revision is not None and aggregate.revision != if_revision:
+                raise VersionConflict(expected=if_revision, actual=aggregate.revision, subject=id)
+            before = state_of(aggregate)
+            decide(aggregate)
+            if not aggregate.recorded and state_of(aggregate) == before:
+                return aggregate
+            try:
+                return await self.save(aggregate)
+            except VersionConflict:
+                if if_revision is not None or attempt == _ATTEMPTS - 1:
+                    raise
+            # Losers of a race come back spread out, not all at once.
+            await asyncio.sleep(random.uniform(0, 0.002 * (attempt + 1)))  # noqa: S311 - jitter, not a secret
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def select(
         self,
@@ -51,9 +174,104 @@ class Repository[A: Aggregate]:
         limit: int = 50,
         after: str | None = None,
     ) -> list[A]:
-        """Return up to `limit` aggregates that match, in order; `after` is the id of the last one already seen."""
-        raise NotImplementedError
+        """Return up to `limit` aggregates that match, in order; `after` is the id of the last one already seen.
+
+        Raises Invalid (code cursor-unknown) when `after` names nothing.
+        """
+        order = total_order(sort)
+        where = stored_filter(filter or {})
+        if after is not None:
+            where = {"$and": [where, beyond(await self._last_seen(after), order)]}
+
+        async def find(collection: Collection) -> list[Document]:
+            cursor = collection.find(where, {"_outbox": 0, "_lease": 0})
+            return await cursor.sort(order).limit(limit).to_list()
+
+        return [aggregate_of(self.kind, document) for document in await self._store.run("find", self.name, find)]
 
     async def count(self, filter: Mapping[str, Any] | None = None) -> int:
         """Return how many aggregates match."""
-        raise NotImplementedError
+        where = stored_filter(filter or {})
+        return await self._store.run("count_documents", self.name, lambda c: c.count_documents(where))
+
+    async def claim_due(self, now: datetime, lease_until: datetime) -> tuple[str, int] | None:
+        """Claim the aggregate due longest and not leased; return its id and how often it was claimed without a save."""
+
+        async def claim(collection: Collection) -> Document | None:
+            return await collection.find_one_and_update(
+                {"_due": {"$lte": now}, "$or": [{"_lease": {"$exists": False}}, {"_lease": {"$lte": now}}]},
+                {"$set": {"_lease": lease_until}, "$inc": {"_tries": 1}},
+                sort=[("_due", 1)],
+                projection={"_tries": 1},
+                return_document=ReturnDocument.AFTER,
+            )
+
+        document = await self._store.run("claim_due", self.name, claim)
+        return None if document is None else (document["_id"], document["_tries"])
+
+    async def postpone_due(self, id: str, lease_until: datetime, until: datetime) -> None:
+        """Move the end of a claim, unless a save has ended it meanwhile."""
+
+        async def move(collection: Collection) -> None:
+            await collection.update_one({"_id": id, "_lease": lease_until}, {"$set": {"_lease": until}})
+
+        await self._store.run("postpone_due", self.name, move)
+
+    async def next_due(self) -> datetime | None:
+        """Return the earliest due time there is, leased or not."""
+        document = await self._store.run(
+            "next_due", self.name, lambda c: c.find_one({"_due": {"$exists": True}}, {"_due": 1}, sort=[("_due", 1)])
+        )
+        return None if document is None else document["_due"]
+
+    def _entries(self, aggregate: A) -> list[OutboxEntry]:
+        return entries_of(aggregate, source=self._source, now=self._clock.now())
+
+    def _update(self, aggregate: A, entries: Sequence[OutboxEntry], due: datetime | None) -> Document:
+        state, absent = split_absent(self.kind, state_of(aggregate))
+        revision = {"_rev": aggregate.revision + 1, "_seq": aggregate.sequence + len(entries)}
+        gone = [*absent, "_lease", "_tries", *(() if due else ("_due",))]
+        update: Document = {
+            "$set": {**state, **revision, **({"_due": due} if due else {})},
+            "$unset": dict.fromkeys(gone, ""),
+        }
+        if entries:
+            update["$push"] = {"_outbox": {"$each": [entry.document() for entry in entries]}}
+        return update
+
+    def _stored(
+        self, aggregate: A, entries: Sequence[OutboxEntry], outbox: Sequence[OutboxEntry], due: datetime | None
+    ) -> None:
+        aggregate.revision += 1
+        aggregate.sequence += len(entries)
+        aggregate.clear_recorded()
+        if entries and self._waker is not None and self.outbox is not None:
+            self._waker.wake(self.outbox, aggregate.id, outbox)
+        if due is not None:
+            for listener in self._due_listeners:
+                listener(aggregate.id, due)
+
+    async def _explain(self, aggregate: A) -> None:
+        id = aggregate.id
+        stored = await self._store.run("find_one", self.name, lambda c: c.find_one({"_id": id}, {"_rev": 1}))
+        if stored is None:
+            raise self._not_found(id)
+        if stored["_rev"] == aggregate.revision:
+            raise Unavailable(
+                "outbox-full",
+                "尚未发出的事件过多，消息系统恢复后请重试。",
+                "Too many events are still unpublished; try again once the broker is back.",
+                extra={"subject": id},
+            )
+        raise VersionConflict(expected=aggregate.revision, actual=stored["_rev"], subject=id)
+
+    async def _last_seen(self, id: str) -> Document:
+        document = await self._store.run("find_one", self.name, lambda c: c.find_one({"_id": id}, {"_outbox": 0}))
+        if document is None:
+            raise Invalid(
+                "cursor-unknown", "分页游标已失效，请从第一页重新读取。", "The page cursor is no longer valid."
+            )
+        return document
+
+    def _not_found(self, id: str) -> NotFound:
+        return NotFound("not-found", f"没有找到：{id}。", f"There is no {id}.", extra={"subject": id})
