@@ -1,0 +1,98 @@
+"""What is wrong with an event, for people in Chinese and English and for programs by stable code."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from qianqiao_contracts._data import limit, table
+
+_MOST_ERRORS: Final = limit("list.errors")
+_FALLBACK: Final = "fallback"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that is wrong."""
+
+    path: str
+    """Where, such as ``data.constraints[0].value``; empty for the event as a whole."""
+    code: str
+    """Stable code; the keys of data/errors.toml."""
+    zh: str
+    en: str
+
+
+class EventError(Exception):
+    """An event that cannot be read. ``code`` is stable; ``zh`` and ``en`` are for people."""
+
+    def __init__(self, code: str, zh: str, en: str, errors: Sequence[Violation] = ()) -> None:
+        super().__init__(f"{code}: {zh} / {en}" + "".join(f"\n  {e.path}: {e.zh} / {e.en}" for e in errors))
+        self.code = code
+        self.zh = zh
+        self.en = en
+        self.errors = tuple(errors)
+
+
+class ContractError(EventError):
+    """An event of a known type, or no event at all, that does not keep its contract."""
+
+
+class UnknownType(EventError):  # noqa: N818 - not an error of the event: nothing is wrong with it
+    """A well-formed event of a type or version that is not known here. Not a fault: it may come from the future."""
+
+    def __init__(self, type: str) -> None:
+        zh, en = message("unknown_type", {"type": type})
+        super().__init__("unknown_type", zh, en)
+        self.type = type
+
+
+def message(code: str, context: Mapping[str, Any]) -> tuple[str, str]:
+    """The Chinese and English text for an error code, with what is known about this case filled in."""
+    texts = table("errors")["messages"]
+    entry = texts.get(code) or texts[_FALLBACK]
+    known = _Known(context, code=code)
+    return entry["zh"].format_map(known), entry["en"].format_map(known)
+
+
+class _Known(dict[str, Any]):
+    """Leaves a question mark where pydantic gives no such detail, instead of failing while reporting a failure."""
+
+    def __init__(self, context: Mapping[str, Any], **more: Any) -> None:
+        super().__init__({**context, **more})
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def contract_error(code: str, **context: Any) -> ContractError:
+    """A ContractError about the event as a whole."""
+    zh, en = message(code, context)
+    return ContractError(code, zh, en, [Violation("", code, zh, en)])
+
+
+def from_validation(error: ValidationError, event_type: str) -> ContractError:
+    """The contract's account of what pydantic found, without the offending values: they may be personal."""
+    found = error.errors(include_url=False, include_input=False)
+    zh, en = message("contract_violated", {"type": event_type, "count": len(found)})
+    return ContractError("contract_violated", zh, en, [violation(each) for each in found[:_MOST_ERRORS]])
+
+
+def violation(details: ErrorDetails) -> Violation:
+    """One pydantic error in the contract's words."""
+    code = details["type"]
+    zh, en = message(code, details.get("ctx", {}))
+    return Violation(path_of(details["loc"]), code, zh, en)
+
+
+def path_of(location: Sequence[int | str]) -> str:
+    """``("data", "constraints", 0, "value")`` as ``data.constraints[0].value``; tags of unions are left out."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif not part.startswith("<"):
+            path += f".{part}" if path else part
+    return path

@@ -1,0 +1,152 @@
+"""matching.matches: what fits what, and what the two sides said. The subject is the match's id."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from qianqiao_contracts.base import EventData
+from qianqiao_contracts.codes import DECLINE_REASONS, WITHDRAWAL_REASONS
+from qianqiao_contracts.topics import TOPICS, Topic
+from qianqiao_contracts.values import (
+    Band,
+    CodeText,
+    Id,
+    Label,
+    Message,
+    Number,
+    Reason,
+    Title,
+    UtcDatetime,
+    Value,
+    Verdict,
+    bounded,
+    coded_by,
+    within,
+)
+
+MATCHES = TOPICS["matching.matches"]
+
+
+class MatchKind(StrEnum):
+    """What is matched with what."""
+
+    NEED_RESULT = "need_result"
+    PARTNER = "partner"
+    POLICY = "policy"
+    FINANCE = "finance"
+
+
+class MatchReason(Value):
+    """What speaks for a match, with the sentence on either side that shows it."""
+
+    kind: CodeText = Field(description="类别 · Kind, a code of match_reason")
+    text_zh: Message = Field(description="中文说明 · In Chinese")
+    text_en: Message = Field(description="英文说明 · In English")
+    evidence_need: Annotated[str, bounded("evidence")] | None = Field(
+        default=None, description="需求方依据 · Sentence of the need"
+    )
+    evidence_result: Annotated[str, bounded("evidence")] | None = Field(
+        default=None, description="成果方依据 · Sentence of the result"
+    )
+
+
+class MatchGap(Value):
+    """What the need asks for and the result does not show."""
+
+    kind: CodeText = Field(description="类别 · Kind, a code of match_reason")
+    text_zh: Message = Field(description="中文说明 · In Chinese")
+    text_en: Message = Field(description="英文说明 · In English")
+
+
+class ConstraintCheck(Value):
+    """One technical constraint, checked. Unknown is neither met nor unmet."""
+
+    name: Label = Field(description="指标名称 · What is measured")
+    verdict: Verdict = Field(description="判定 · What is known")
+    need: Label = Field(description="需求要求，如 ≥ 5 MPa · What is asked for")
+    result: Label | None = Field(default=None, description="成果所示；未知时缺 · What is shown; absent if unknown")
+
+
+class MatchParties(EventData):
+    """Who and what a match is about, in every event of it, so that a reader needs no memory."""
+
+    kind: MatchKind = Field(default=MatchKind.NEED_RESULT, description="对接类别 · Kind")
+    need: Id | None = Field(default=None, description="需求标识 · Need")
+    result: Id | None = Field(default=None, description="成果标识 · Result")
+    party_a: Id = Field(description="需求一侧的主体 · Party on the side of the need")
+    party_b: Id = Field(description="成果一侧的主体 · Party on the side of the result")
+    need_title: Title | None = Field(default=None, description="需求名称 · Title of the need")
+    result_title: Title | None = Field(default=None, description="成果名称 · Title of the result")
+
+
+class MatchProposed(MatchParties):
+    """Two sides fit: both are asked."""
+
+    event_type: ClassVar[str] = "qianqiao.MatchProposed.v1"
+    topic: ClassVar[Topic] = MATCHES
+    zh: ClassVar[str] = "已提出对接建议"
+
+    band: Band = Field(description="匹配程度 · How well it fits")
+    score: Annotated[Number, Field(ge=0, le=1)] = Field(description="得分 0–1 · Score")
+    reasons: Annotated[tuple[MatchReason, ...], within("reasons")] = Field(default=(), description="理由 · Reasons")
+    gaps: Annotated[tuple[MatchGap, ...], within("reasons")] = Field(default=(), description="差距 · Gaps")
+    constraints: Annotated[tuple[ConstraintCheck, ...], within("constraints")] = Field(
+        default=(), description="逐项指标 · Constraint by constraint"
+    )
+    expires_at: UtcDatetime = Field(description="答复截止时间 · Answer wanted before")
+
+
+class MatchInterest(MatchParties):
+    """One side said yes."""
+
+    event_type: ClassVar[str] = "qianqiao.MatchInterest.v1"
+    topic: ClassVar[Topic] = MATCHES
+    zh: ClassVar[str] = "一方有意"
+
+    party: Id = Field(description="表态的主体 · Party that said yes")
+
+
+class MatchAccepted(MatchParties):
+    """Both sides said yes: contact may be exchanged."""
+
+    event_type: ClassVar[str] = "qianqiao.MatchAccepted.v1"
+    topic: ClassVar[Topic] = MATCHES
+    zh: ClassVar[str] = "双方有意，可交换联系方式"
+
+
+class MatchDeclined(MatchParties):
+    """One side said no, and why."""
+
+    event_type: ClassVar[str] = "qianqiao.MatchDeclined.v1"
+    topic: ClassVar[Topic] = MATCHES
+    zh: ClassVar[str] = "一方谢绝（须给出原因代码）"
+
+    party: Id = Field(description="谢绝的主体 · Party that said no")
+    reason: Annotated[Reason, AfterValidator(coded_by(DECLINE_REASONS))] = Field(
+        description="原因，代码见 decline_reason；文字对方可见 · Why; the other side may read the text"
+    )
+
+
+class MatchLapsed(MatchParties):
+    """Nobody, or only one side, answered in time."""
+
+    event_type: ClassVar[str] = "qianqiao.MatchLapsed.v1"
+    topic: ClassVar[Topic] = MATCHES
+    zh: ClassVar[str] = "到期未答复"
+
+    party: Id | None = Field(default=None, description="未答复的主体；双方均未答复时缺 · Silent party; absent if both")
+    reason: Reason = Field(description="原因 · Why")
+
+
+class MatchWithdrawn(MatchParties):
+    """The match fell away without anybody declining, such as with its need."""
+
+    event_type: ClassVar[str] = "qianqiao.MatchWithdrawn.v1"
+    topic: ClassVar[Topic] = MATCHES
+    zh: ClassVar[str] = "对接建议已撤回"
+
+    party: Id | None = Field(default=None, description="引起撤回的主体 · Party on whose side it fell away")
+    reason: Annotated[Reason, AfterValidator(coded_by(WITHDRAWAL_REASONS))] = Field(
+        description="原因，代码见 withdrawal_reason · Why"
+    )
