@@ -1,0 +1,1 @@
+"""The channels: each hands one message over and says exactly what it then knows."""

@@ -1,0 +1,1 @@
+"""The rules of notification: who is told what, by which channel, and what became of it. No input or output."""
