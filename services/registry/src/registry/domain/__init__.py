@@ -1,0 +1,1 @@
+"""The rules of parties, contacts, needs, results and sources; no input or output."""
