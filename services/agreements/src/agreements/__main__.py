@@ -1,0 +1,5 @@
+"""`python -m agreements`."""
+
+from agreements.main import main
+
+main()

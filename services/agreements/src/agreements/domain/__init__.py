@@ -1,0 +1,1 @@
+"""The rules of agreements: pure, without input or output; times are passed in."""
