@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic.config import ExtraValues
 from pydantic_core import from_json, to_json
 
 from qianqiao_contracts import (
@@ -27,6 +28,10 @@ from qianqiao_contracts.errors import ContractError, UnknownType, contract_error
 
 AnyEvent = Event[Any]
 """An event of whatever type."""
+
+_TOLERANT: Final = "ignore"
+_STRICT: Final = None
+"""None leaves it to each model: data refuses unknown fields, the envelope drops unknown attributes."""
 
 _TYPE_PEEK: Final = re.compile(rb'"type"\s*:\s*"([^"\\]{1,200})"')
 
@@ -127,41 +132,32 @@ class Catalogue:
 
     def decode(self, raw: bytes | None, type_hint: str | None = None) -> AnyEvent:
         """Reads an event tolerantly; see :func:`decode`."""
-        return self._read(raw, type_hint, self._tolerant)
+        return self._read(raw, type_hint, _TOLERANT)
 
     def decode_strict(self, raw: bytes | None) -> AnyEvent:
         """Reads an event strictly; see :func:`decode_strict`."""
-        return self._read(raw, None, self._strict)
+        return self._read(raw, None, _STRICT)
 
-    @staticmethod
-    def _tolerant(reader: TypeAdapter[Event[Any]], raw: bytes) -> AnyEvent:
-        return reader.validate_json(raw, extra="ignore")
-
-    @staticmethod
-    def _strict(reader: TypeAdapter[Event[Any]], raw: bytes) -> AnyEvent:
-        return reader.validate_json(raw)
-
-    def _read(
-        self, raw: bytes | None, hint: str | None, validate: Callable[[TypeAdapter[Event[Any]], bytes], AnyEvent]
-    ) -> AnyEvent:
+    def _read(self, raw: bytes | None, hint: str | None, extra: ExtraValues | None) -> AnyEvent:
         if raw is None:
             raise contract_error("event_null")
         if len(raw) > MAX_EVENT_BYTES:
             raise contract_error("event_too_large", size=len(raw), max=MAX_EVENT_BYTES)
         # The hint, or the first thing that looks like a type, is a guess that is right for what we write ourselves.
         # The body decides: a guess it does not confirm is thrown away with whatever came of it.
-        guess = self.types.get(hint or _peek(raw))
-        if guess is not None and guess.event_type not in self.upcasters:
+        guess = hint or _peek(raw)
+        data_class = self.types.get(guess)
+        if data_class is not None and guess not in self.upcasters:
             try:
-                event = validate(adapter(guess), raw)
+                event: AnyEvent = adapter(data_class).validator.validate_json(raw, extra=extra)
             except ValidationError:
                 pass
             else:
-                if event.type == guess.event_type:
+                if event.type == guess:
                     return event
-        return self._read_parsed(raw, validate)
+        return self._read_parsed(raw, extra)
 
-    def _read_parsed(self, raw: bytes, validate: Callable[[TypeAdapter[Event[Any]], bytes], AnyEvent]) -> AnyEvent:
+    def _read_parsed(self, raw: bytes, extra: ExtraValues | None) -> AnyEvent:
         """The slow way: parse, find the type in the body, lift it to a known version, then say what is wrong."""
         body = _parse(raw)
         event_type = body["type"]
@@ -172,9 +168,10 @@ class Catalogue:
         if data_class is None:
             raise UnknownType(event_type)
         try:
-            return validate(adapter(data_class), raw)
+            event: AnyEvent = adapter(data_class).validator.validate_json(raw, extra=extra)
         except ValidationError as error:
             raise from_validation(error, event_type) from None
+        return event
 
     def _lift(self, body: dict[str, Any]) -> dict[str, Any]:
         """Applies upcasters until none fits. Raises ContractError where the old data is too broken to convert."""
