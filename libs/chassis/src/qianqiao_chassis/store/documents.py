@@ -7,10 +7,11 @@ from functools import cache
 from typing import Any
 
 from bson import Binary
-from qianqiao_contracts import encode, kafka_headers, make_event
+from qianqiao_contracts import ContractError, Event, EventData, encode, kafka_headers, make_event
 
 from qianqiao_chassis.aggregate import Aggregate
 from qianqiao_chassis.context import current_cause, current_traceparent
+from qianqiao_chassis.errors import TooLarge
 from qianqiao_chassis.store.client import Document
 
 _BOOKKEEPING = frozenset({"id", "revision", "sequence"})
@@ -47,7 +48,7 @@ def entries_of(aggregate: Aggregate, *, source: str, now: datetime) -> list[Outb
     """Put what the aggregate recorded into envelopes, numbered after its present sequence.
 
     The envelope is encoded once, here: whatever publishes it later publishes the same bytes.
-    Raises ContractError when an event is too large.
+    Raises TooLarge when an event is larger than the broker takes.
     """
     recorded = aggregate.recorded
     if not recorded:
@@ -67,8 +68,15 @@ def entries_of(aggregate: Aggregate, *, source: str, now: datetime) -> list[Outb
             traceparent=traceparent,
             time=moment,
         )
-        entries.append(OutboxEntry(number, moment, encode(event), tuple(kafka_headers(event)), data.erases))
+        entries.append(OutboxEntry(number, moment, _encoded(event), tuple(kafka_headers(event)), data.erases))
     return entries
+
+
+def _encoded(event: Event[EventData]) -> bytes:
+    try:
+        return encode(event)
+    except ContractError as error:
+        raise TooLarge(error.code, error.zh, error.en) from error
 
 
 def state_of(aggregate: Aggregate) -> Document:

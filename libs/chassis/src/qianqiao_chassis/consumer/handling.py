@@ -1,0 +1,118 @@
+"""One record, one handler call: decoding, cause, span, time limit. Live and parked records take the same way."""
+
+import asyncio
+from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import structlog
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from qianqiao_contracts import TOPICS, ContractError, Event, EventData, UnknownType, decode
+
+from qianqiao_chassis import metrics
+from qianqiao_chassis.consumer.gaps import GapDetector
+from qianqiao_chassis.consumer.subscriptions import RawRecord, Subscriptions
+from qianqiao_chassis.context import Cause, caused_by
+
+_log = structlog.get_logger("qianqiao.consumer")
+_tracer = trace.get_tracer("qianqiao.chassis.consumer")
+_propagator = TraceContextTextMapPropagator()
+
+type Outcome = Literal["handled", "unknown", "ignored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable(Exception):  # noqa: N818 - it says what the record is
+    """The record cannot be decoded; trying again cannot help. `code` is the contract's, `text` its two sentences."""
+
+    code: str
+    text: str
+
+
+class Handling:
+    """Calls the handler that a record asks for."""
+
+    def __init__(self, subscriptions: Subscriptions, *, timeout: timedelta = timedelta(seconds=30)) -> None:
+        self._subscriptions = subscriptions
+        self._timeout = timeout.total_seconds()
+        self._typed = {type_: subscription.handler for type_, subscription in subscriptions.typed.items()}
+        self._compacted = {name for name, topic in TOPICS.items() if topic.compacted}
+        self.gaps = GapDetector()
+        self.counts: Counter[str] = Counter()
+
+    async def handle(self, record: RawRecord, *, live: bool = True) -> Outcome:
+        """Decode and handle one record. `live` records take part in the search for gaps.
+
+        Raises Unreadable, StoreUnavailable, TimeoutError, or what the handler raises.
+        """
+        raw = self._subscriptions.raw.get(record.topic)
+        if raw is not None:
+            traceparent = record.header("traceparent")
+            cause = Cause(causationid=record.header("ce_id"), traceparent=traceparent)
+            with caused_by(cause), _span(record, traceparent):
+                async with asyncio.timeout(self._timeout):
+                    await raw(record)
+            return "handled"
+        if record.value is None:
+            return await self._handle_tombstone(record)
+        return await self._handle_event(record, record.value, live)
+
+    async def _handle_event(self, record: RawRecord, value: bytes, live: bool) -> Outcome:
+        try:
+            event = decode(value, record.header("ce_type"))
+        except UnknownType:
+            return "unknown"
+        except ContractError as error:
+            raise Unreadable(error.code, f"{error.zh} / {error.en}") from error
+        if live:
+            self._observe(record.topic, event)
+        handler = self._typed.get(type(event.data))
+        if handler is None:
+            return "ignored"
+        cause = Cause(event.correlationid or event.id, event.id, event.traceparent)
+        with caused_by(cause), _span(record, event.traceparent):
+            async with asyncio.timeout(self._timeout):
+                await handler(event)
+        return "handled"
+
+    async def _handle_tombstone(self, record: RawRecord) -> Outcome:
+        handler = self._subscriptions.tombstones.get(record.topic)
+        if handler is None or record.key is None:
+            return "ignored"
+        with caused_by(Cause()):
+            async with asyncio.timeout(self._timeout):
+                await handler(record.key_text)
+        return "handled"
+
+    def _observe(self, topic: str, event: Event[EventData]) -> None:
+        arrival = self.gaps.observe(event.subject, event.sequence)
+        if arrival == "duplicate":
+            self.counts["duplicates"] += 1
+            metrics.DUPLICATES.add(1, {"topic": topic})
+        elif arrival == "gap" and topic not in self._compacted:
+            # Compaction takes old events out on purpose; anywhere else a missing number is a lost event.
+            self.counts["gaps"] += 1
+            metrics.GAPS.add(1, {"topic": topic})
+            _log.error("event sequence has a gap", topic=topic, subject=event.subject, sequence=event.sequence)
+
+
+def _span(record: RawRecord, traceparent: str | None) -> AbstractContextManager[Any]:
+    # A trace that is not kept still travels on through the cause; only its spans are saved.
+    if traceparent is None or not traceparent.endswith("-01"):
+        return nullcontext()
+    context = _propagator.extract({"traceparent": traceparent})
+    return _tracer.start_as_current_span(
+        f"process {record.topic}",
+        context=context,
+        kind=trace.SpanKind.CONSUMER,
+        attributes={
+            "messaging.system": "kafka",
+            "messaging.destination.name": record.topic,
+            "messaging.kafka.message.key": record.key_text,
+            "messaging.destination.partition.id": str(record.partition),
+            "messaging.kafka.offset": record.offset,
+        },
+    )
