@@ -13,6 +13,12 @@ def table(name: str) -> dict[str, Any]:
 
 
 @cache
+def pattern(name: str) -> str:
+    """The regular expression ``name`` of data/patterns.toml. Raises KeyError."""
+    return str(table("patterns")[name]["pattern"])
+
+
+@cache
 def limit(path: str) -> int:
     """The limit at ``"section.name"`` of data/limits.toml.
 

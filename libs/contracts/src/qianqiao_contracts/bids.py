@@ -4,13 +4,14 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
+from qianqiao_contracts._data import pattern
 from qianqiao_contracts.base import EventData
 from qianqiao_contracts.topics import TOPICS, Topic
 from qianqiao_contracts.values import CodeText, Id, Reasons, ShortText, UtcDatetime, Value
 
 BIDS = TOPICS["challenges.bids"]
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=pattern("sha256"))]
 """SHA-256 in lower-case hexadecimal."""
 
 

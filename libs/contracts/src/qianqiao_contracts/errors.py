@@ -52,9 +52,19 @@ class UnknownType(EventError):  # noqa: N818 - not an error of the event: nothin
 def message(code: str, context: Mapping[str, Any]) -> tuple[str, str]:
     """The Chinese and English text for an error code, with what is known about this case filled in."""
     texts = table("errors")["messages"]
-    entry = texts.get(code) or texts[_FALLBACK]
+    entry = _form(context.get("pattern")) or texts.get(code) or texts[_FALLBACK]
     known = _Known(context, code=code)
+    if isinstance(expected := context.get("expected"), str):
+        known["expected"] = expected.replace(" or ", ", ")
     return entry["zh"].format_map(known), entry["en"].format_map(known)
+
+
+def _form(regular_expression: object) -> Mapping[str, str] | None:
+    """What people read for a text that lacks this form; a regular expression would tell them nothing."""
+    for entry in table("patterns").values():
+        if isinstance(entry, dict) and entry["pattern"] == regular_expression:
+            return entry
+    return None
 
 
 class _Known(dict[str, Any]):

@@ -20,7 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from qianqiao_contracts import uscc
-from qianqiao_contracts._data import limit
+from qianqiao_contracts._data import limit, pattern
 from qianqiao_contracts.codes import SECTORS, CodeTable
 
 
@@ -91,14 +91,14 @@ def _valid_uscc(value: str) -> str:
     return value
 
 
-Id = Annotated[
-    str, StringConstraints(min_length=1, max_length=limit("identifier.max"), pattern=r"^[^\s\x00-\x1f\x7f]+$")
-]
+def _unbroken(greatest: int) -> StringConstraints:
+    return StringConstraints(min_length=1, max_length=greatest, pattern=pattern("unbroken"))
+
+
+Id = Annotated[str, _unbroken(limit("identifier.max"))]
 """An opaque identifier: no blanks, no control characters."""
 
-CodeText = Annotated[
-    str, StringConstraints(min_length=1, max_length=limit("text.short"), pattern=r"^[^\s\x00-\x1f\x7f]+$")
-]
+CodeText = Annotated[str, _unbroken(limit("text.short"))]
 """A code of a table that may grow: read even where it is not known."""
 
 Count = Annotated[int, Strict(), Field(ge=0, le=limit("number.max_exact_integer"))]
@@ -108,20 +108,19 @@ Flag = Annotated[bool, Strict()]
 Trl = Annotated[int, Strict(), Field(ge=1, le=9)]
 """Technology readiness level 1–9 (GB/T 22900)."""
 
-UsccText = Annotated[str, StringConstraints(pattern=r"^[0-9A-HJ-NPQRTUWXY]{18}$"), AfterValidator(_valid_uscc)]
+UsccText = Annotated[str, StringConstraints(pattern=pattern("uscc")), AfterValidator(_valid_uscc)]
 """统一社会信用代码 with a check character that fits (GB 32100-2015)."""
 
-_ATOM = r"[^\s@<>,;:\\\"\x00-\x1f\x7f"
-Email = Annotated[str, StringConstraints(max_length=254, pattern=rf"^{_ATOM}]+@{_ATOM}]+\.{_ATOM}.]+$")]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=pattern("email"))]
 """An e-mail address, checked only so far that nothing but one address can hide in it."""
 
-Mobile = Annotated[str, StringConstraints(pattern=r"^(1[3-9][0-9]{9}|\+[1-9][0-9]{6,14})$")]
+Mobile = Annotated[str, StringConstraints(pattern=pattern("mobile"))]
 """A mainland mobile number of 11 digits, or an international one with + (E.164)."""
 
 
 def bounded(name: str) -> StringConstraints:
     """Constraints of a text that must say something, as long as ``text.<name>`` of data/limits.toml allows."""
-    return StringConstraints(min_length=1, max_length=limit(f"text.{name}"), pattern=r"\S")
+    return StringConstraints(min_length=1, max_length=limit(f"text.{name}"), pattern=pattern("not_blank"))
 
 
 Name = Annotated[str, bounded("name")]
