@@ -1,0 +1,5 @@
+"""`python -m challenges`."""
+
+from challenges.main import main
+
+main()
