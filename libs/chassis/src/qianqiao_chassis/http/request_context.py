@@ -5,8 +5,9 @@ import time
 from typing import Any
 
 import structlog
-from opentelemetry import metrics, propagate, trace
+from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from qianqiao_contracts import new_id
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,6 +29,7 @@ SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
 )
 log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("qianqiao_chassis.http")
+_propagator = TraceContextTextMapPropagator()
 _meter = metrics.get_meter("qianqiao_chassis.http")
 _duration = _meter.create_histogram(
     "http.server.request.duration", unit="s", description="time to serve an HTTP request"
@@ -50,7 +52,7 @@ class RequestContext:
         state = self._state(scope)
         answer = _Answer(state, send)
         started = time.perf_counter()
-        span = _tracer.start_span(scope["method"], propagate.extract(_carrier(scope)), SpanKind.SERVER)
+        span = _tracer.start_span(scope["method"], _propagator.extract(_carrier(scope)), SpanKind.SERVER)
         with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             traceparent = current_traceparent()
             state.trace_id = traceparent.split("-")[1] if traceparent else ""

@@ -1,0 +1,16 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+import sys
+
+import pytest
+from qianqiao_chassis.testing.harness import Harness
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from edge_sample import SampleSettings, compose  # noqa: E402
+
+
+@pytest.fixture
+async def h() -> AsyncIterator[Harness[SampleSettings]]:
+    async with Harness("sample", SampleSettings, compose) as harness:
+        yield harness
