@@ -116,6 +116,15 @@ def test_signing_twice_is_once_and_a_colleague_is_told() -> None:
     assert agreement.model_dump() == before
     with pytest.raises(Refused, match="already-signed"):
         agreement.sign(Actor(person="user-3", party=BUYER.party), agreement.digest, NOW)
+    agreement.sign(SELLER, agreement.digest, NOW)
+    after = agreement.model_dump()
+    agreement.sign(BUYER, agreement.digest, NOW)
+    assert agreement.model_dump() == after
+    reason = TABLES.reasons.find("mutual")
+    assert reason is not None
+    agreement.terminate(SELLER, reason, None, NOW)
+    with pytest.raises(Refused, match="agreement-state"):
+        agreement.sign(BUYER, agreement.digest, NOW)
 
 
 def test_a_change_voids_the_signature_and_says_whose() -> None:
@@ -179,6 +188,7 @@ def test_performed_when_both_say_so() -> None:
     assert agreement.state is State.SIGNED
     assert agreement.waiting_for() == (SELLER.party,)
     agreement.perform(SELLER, NOW)
+    agreement.perform(BUYER, NOW)
     assert agreement.state is State.PERFORMED
 
 

@@ -120,7 +120,7 @@ _STORY: Sequence[tuple[EventData, str, int]] = (
 )
 
 
-@pytest.mark.parametrize("order", permutations(range(3)))
+@pytest.mark.parametrize("order", list(permutations(range(3))))
 async def test_the_draft_is_the_same_in_whatever_order_topics_arrive(service: Service, order: Sequence[int]) -> None:
     for index in order:
         data, subject, sequence = _STORY[index]

@@ -233,6 +233,8 @@ class Agreement(Aggregate):
         The same person signing again the same text changes nothing. Raises Conflict `digest-mismatch` with both
         digests when the text changed since the signer read it, Refused `already-signed` for a colleague's signature.
         """
+        if self._signature_repeated(by, digest):
+            return
         self._require("sign", by)
         if digest != self.digest:
             raise Conflict(
@@ -244,8 +246,6 @@ class Agreement(Aggregate):
             )
         mine = next(side for side in self.parties if side.party == by.party)
         if mine.has_signed:
-            if mine.signed_by == by.person:
-                return
             raise Refused("already-signed", "本方已签署。", "Your side has signed already.")
         signature = {"signed_by": by.person, "signed_at": at, "digest": digest}
         self.parties = tuple(
@@ -258,9 +258,9 @@ class Agreement(Aggregate):
 
     def perform(self, by: Actor, at: datetime) -> None:
         """Confirm that it was performed; it counts as performed when both sides said so. Saying it twice is no-op."""
-        self._require("perform", by)
-        if by.party in self.performed_by:
+        if by.party in self.performed_by and self.state in (State.SIGNED, State.PERFORMED):
             return
+        self._require("perform", by)
         self.performed_by = (*self.performed_by, by.party)
         complete = len(self.performed_by) == len(self.parties)
         self._note("perform", by, at, after=State.PERFORMED if complete else State.SIGNED)
@@ -277,6 +277,12 @@ class Agreement(Aggregate):
         self.termination = Termination(code=reason.code, text=said, party=by.party, at=at)
         self._note("terminate", by, at, after=State.TERMINATED, reason=reason.code)
         self.record(AgreementTerminated(**self._facts(), party=by.party, reason=Reason(code=reason.code, text=said)))
+
+    def _signature_repeated(self, by: Actor, digest: str) -> bool:
+        """Whether this very signature stands already: a second click, or a request sent again after the last one."""
+        if self.state not in (State.PARTLY_SIGNED, State.SIGNED, State.PERFORMED):
+            return False
+        return any((side.party, side.signed_by, side.digest) == (by.party, by.person, digest) for side in self.parties)
 
     def _require(self, act: str, by: Actor) -> None:
         if not self.is_party(by.party):
