@@ -3,12 +3,13 @@
 A cause is set by the edges (an HTTP request, a consumed record, the due loop) and read by the store.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Cause:
     traceparent: str | None = None
 
 
+_tracer = trace.get_tracer("qianqiao.chassis")
+_propagator = TraceContextTextMapPropagator()
 _NOTHING = Cause()
 _current: ContextVar[Cause] = ContextVar("qianqiao_cause", default=_NOTHING)
 
@@ -48,3 +51,20 @@ def current_traceparent() -> str | None:
     if context.is_valid:
         return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & 1:02x}"
     return _current.get().traceparent
+
+
+def continued_span(
+    name: str,
+    traceparent: str | None,
+    *,
+    kind: trace.SpanKind = trace.SpanKind.INTERNAL,
+    attributes: Mapping[str, str | int] | None = None,
+) -> AbstractContextManager[object]:
+    """A span below a stored traceparent, made only when that trace is kept.
+
+    A trace that is not kept still travels on through the cause; only its spans are saved.
+    """
+    if traceparent is None or not traceparent.endswith("-01"):
+        return nullcontext()
+    parent = _propagator.extract({"traceparent": traceparent})
+    return _tracer.start_as_current_span(name, context=parent, kind=kind, attributes=dict(attributes or {}))

@@ -65,13 +65,13 @@ class Dispatcher:
         self.parking = parking
         self._plan = plan or RetryPlan()
         self._longest = longest.total_seconds()
-        self._stopping = False
+        self._batch: _Batch | None = None
         self.counts: Counter[str] = Counter()
 
     async def dispatch(self, records: Sequence[RawRecord]) -> BatchResult:
         """Settle what can be settled of the records, which are in order per partition. Raises nothing of theirs."""
         loop = asyncio.get_running_loop()
-        batch = _Batch(deadline=loop.time() + self._longest)
+        batch = self._batch = _Batch(deadline=loop.time() + self._longest)
         lanes: dict[str, list[RawRecord]] = {}
         for record in records:
             lanes.setdefault(lane_of(record), []).append(record)
@@ -88,13 +88,14 @@ class Dispatcher:
         self._report()
         return _result(records, batch)
 
-    def stop(self) -> None:
-        """Begin no further record, also of the batch in hand; records already at their handlers are finished."""
-        self._stopping = True
+    def interrupt(self) -> None:
+        """Begin no further record of the batch in hand; records already at their handlers are finished."""
+        if self._batch is not None:
+            self._batch.stopped = True
 
     async def _run_lane(self, lane: str, queue: Sequence[RawRecord], batch: _Batch) -> None:
         for record in queue:
-            if batch.stopped or self._stopping or asyncio.get_running_loop().time() > batch.deadline:
+            if batch.stopped or asyncio.get_running_loop().time() > batch.deadline:
                 batch.unresolved.append(record)
                 return
             try:

@@ -5,21 +5,18 @@ from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 from opentelemetry import trace
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from qianqiao_contracts import TOPICS, ContractError, Event, EventData, UnknownType, decode
 
 from qianqiao_chassis import metrics
 from qianqiao_chassis.consumer.gaps import GapDetector
 from qianqiao_chassis.consumer.subscriptions import RawRecord, Subscriptions
-from qianqiao_chassis.context import Cause, caused_by
+from qianqiao_chassis.context import Cause, caused_by, continued_span
 
 _log = structlog.get_logger("qianqiao.consumer")
-_tracer = trace.get_tracer("qianqiao.chassis.consumer")
-_propagator = TraceContextTextMapPropagator()
 
 type Outcome = Literal["handled", "unknown", "ignored"]
 
@@ -99,20 +96,18 @@ class Handling:
             _log.error("event sequence has a gap", topic=topic, subject=event.subject, sequence=event.sequence)
 
 
-def _span(record: RawRecord, traceparent: str | None) -> AbstractContextManager[Any]:
-    # A trace that is not kept still travels on through the cause; only its spans are saved.
-    if traceparent is None or not traceparent.endswith("-01"):
+def _span(record: RawRecord, traceparent: str | None) -> AbstractContextManager[object]:
+    if traceparent is None:
         return nullcontext()
-    context = _propagator.extract({"traceparent": traceparent})
-    return _tracer.start_as_current_span(
+    return continued_span(
         f"process {record.topic}",
-        context=context,
+        traceparent,
         kind=trace.SpanKind.CONSUMER,
         attributes={
             "messaging.system": "kafka",
             "messaging.destination.name": record.topic,
-            "messaging.kafka.message.key": record.key_text,
             "messaging.destination.partition.id": str(record.partition),
+            "messaging.kafka.message.key": record.key_text,
             "messaging.kafka.offset": record.offset,
         },
     )

@@ -1,7 +1,6 @@
 """Publishing to Apache Kafka through an idempotent producer."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
+from qianqiao_chassis.kafka import KafkaConnection
 from qianqiao_chassis.relay.publisher import OutRecord
 
 _log = structlog.get_logger("qianqiao.relay")
@@ -22,15 +22,14 @@ class KafkaPublisher:
     no future to wait on while further records are handed over.
     """
 
-    def __init__(self, bootstrap: str, *, client_id: str, connection: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, connection: KafkaConnection, *, client_id: str) -> None:
         self._options: dict[str, Any] = {
-            "bootstrap_servers": bootstrap,
+            **connection.client_options(),
             "client_id": client_id,
             "acks": "all",
             "enable_idempotence": True,
             "max_batch_size": 262_144,
             "request_timeout_ms": 15_000,
-            **(connection or {}),
         }
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from pymongo import IndexModel, ReturnDocument
 
 from qianqiao_chassis.aggregate import Aggregate
 from qianqiao_chassis.clock import Clock
+from qianqiao_chassis.context import Cause, current_cause, current_traceparent
 from qianqiao_chassis.errors import AlreadyExists, Invalid, NotFound, Unavailable, VersionConflict
 from qianqiao_chassis.store.client import Collection, Document, Store
 from qianqiao_chassis.store.documents import (
@@ -28,6 +30,17 @@ MAX_BACKLOG: Final = 500
 below the store's 16 MB while events have their usual size."""
 _ATTEMPTS: Final = 20
 _DUE_INDEX = IndexModel([("_due", 1)], sparse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class DueClaim:
+    """An aggregate claimed by the due loop; `tries` counts the claims since its last save, this one included."""
+
+    id: str
+    tries: int
+    cause: Cause
+    lease_until: datetime
+
 
 type DueListener = Callable[[str, datetime], None]
 
@@ -99,7 +112,7 @@ class Repository[A: Aggregate]:
             "_rev": aggregate.revision + 1,
             "_seq": aggregate.sequence + len(entries),
             "_outbox": [entry.document() for entry in entries],
-            **({"_due": due} if due else {}),
+            **_timer(due),
             **state,
         }
         await self._store.run("insert_one", self.name, lambda c: c.insert_one(document))
@@ -194,35 +207,30 @@ class Repository[A: Aggregate]:
         where = stored_filter(filter or {})
         return await self._store.run("count_documents", self.name, lambda c: c.count_documents(where))
 
-    async def claim_due(self, now: datetime, lease_until: datetime) -> tuple[str, int] | None:
-        """Claim the aggregate due longest and not leased; return its id and how often it was claimed without a save."""
+    async def claim_due(self, now: datetime, lease_until: datetime) -> DueClaim | None:
+        """Claim the aggregate due longest and not leased; None when there is none."""
 
         async def claim(collection: Collection) -> Document | None:
             return await collection.find_one_and_update(
                 {"_due": {"$lte": now}, "$or": [{"_lease": {"$exists": False}}, {"_lease": {"$lte": now}}]},
                 {"$set": {"_lease": lease_until}, "$inc": {"_tries": 1}},
                 sort=[("_due", 1)],
-                projection={"_tries": 1},
+                projection={"_tries": 1, "_cause": 1},
                 return_document=ReturnDocument.AFTER,
             )
 
         document = await self._store.run("claim_due", self.name, claim)
-        return None if document is None else (document["_id"], document["_tries"])
+        if document is None:
+            return None
+        return DueClaim(document["_id"], document["_tries"], Cause(*document.get("_cause", ())), lease_until)
 
-    async def postpone_due(self, id: str, lease_until: datetime, until: datetime) -> None:
+    async def postpone_due(self, claim: DueClaim, until: datetime) -> None:
         """Move the end of a claim, unless a save has ended it meanwhile."""
 
         async def move(collection: Collection) -> None:
-            await collection.update_one({"_id": id, "_lease": lease_until}, {"$set": {"_lease": until}})
+            await collection.update_one({"_id": claim.id, "_lease": claim.lease_until}, {"$set": {"_lease": until}})
 
         await self._store.run("postpone_due", self.name, move)
-
-    async def next_due(self) -> datetime | None:
-        """Return the earliest due time there is, leased or not."""
-        document = await self._store.run(
-            "next_due", self.name, lambda c: c.find_one({"_due": {"$exists": True}}, {"_due": 1}, sort=[("_due", 1)])
-        )
-        return None if document is None else document["_due"]
 
     def _entries(self, aggregate: A) -> list[OutboxEntry]:
         return entries_of(aggregate, source=self._source, now=self._clock.now())
@@ -230,9 +238,9 @@ class Repository[A: Aggregate]:
     def _update(self, aggregate: A, entries: Sequence[OutboxEntry], due: datetime | None) -> Document:
         state, absent = split_absent(self.kind, state_of(aggregate))
         revision = {"_rev": aggregate.revision + 1, "_seq": aggregate.sequence + len(entries)}
-        gone = [*absent, "_lease", "_tries", *(() if due else ("_due",))]
+        gone = [*absent, "_lease", "_tries", *(() if due else ("_due", "_cause"))]
         update: Document = {
-            "$set": {**state, **revision, **({"_due": due} if due else {})},
+            "$set": {**state, **revision, **_timer(due)},
             "$unset": dict.fromkeys(gone, ""),
         }
         if entries:
@@ -275,3 +283,10 @@ class Repository[A: Aggregate]:
 
     def _not_found(self, id: str) -> NotFound:
         return NotFound("not-found", f"没有找到：{id}。", f"There is no {id}.", extra={"subject": id})
+
+
+def _timer(due: datetime | None) -> Document:
+    if due is None:
+        return {}
+    cause = current_cause()
+    return {"_due": due, "_cause": [cause.correlationid, cause.causationid, current_traceparent()]}
