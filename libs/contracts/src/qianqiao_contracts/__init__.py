@@ -44,6 +44,7 @@ from qianqiao_contracts.bids import (
 )
 from qianqiao_contracts.catalogue import (
     CATALOGUE,
+    INTAKE_TYPES,
     TYPES,
     AnyEvent,
     Catalogue,
@@ -189,6 +190,7 @@ from qianqiao_contracts.values import (
     Constraint,
     CooperationMode,
     Count,
+    Day,
     Email,
     Evidence,
     EvidenceList,
@@ -240,6 +242,7 @@ __all__ = [
     "CONTENT_TYPE",
     "DECLINE_REASONS",
     "DELIVERIES",
+    "INTAKE_TYPES",
     "IP_KINDS",
     "IP_STATUSES",
     "MATCHES",
@@ -299,6 +302,7 @@ __all__ = [
     "CooperationMode",
     "Count",
     "Criterion",
+    "Day",
     "DeliveryStep",
     "Desk",
     "Email",

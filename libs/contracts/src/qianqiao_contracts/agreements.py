@@ -1,6 +1,5 @@
 """agreements.agreements: what two or more parties agree. The subject is the agreement's id."""
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
@@ -10,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from qianqiao_contracts._data import limit
 from qianqiao_contracts.base import EventData
 from qianqiao_contracts.topics import TOPICS, Topic
-from qianqiao_contracts.values import CodeText, Id, Money, Reason, Title, UtcDatetime, Value
+from qianqiao_contracts.values import CodeText, Day, Id, Money, Reason, Title, UtcDatetime, Value
 
 AGREEMENTS = TOPICS["agreements.agreements"]
 
@@ -77,8 +76,8 @@ class AgreementContent(EventData):
     )
     amount: Money | None = Field(default=None, description="合同成交额，未披露时缺 · Contract value, if disclosed")
     tech_amount: Money | None = Field(default=None, description="其中技术交易额 · Of it, the value of the technology")
-    starts: date | None = Field(default=None, description="起始日 · First day")
-    ends: date | None = Field(default=None, description="终止日 · Last day")
+    starts: Day | None = Field(default=None, description="起始日 · First day")
+    ends: Day | None = Field(default=None, description="终止日 · Last day")
     digest: CodeText = Field(description="协议文本与条款摘要 · Digest of the exact text and terms")
 
     @model_validator(mode="after")

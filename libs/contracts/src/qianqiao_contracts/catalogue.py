@@ -103,6 +103,24 @@ TYPES: Final[Mapping[str, type[EventData]]] = _by_type(
 """Data classes by event type, in the order of their topics."""
 
 
+INTAKE_TYPES: Final[tuple[type[EventData], ...]] = (
+    parties.PartyRegistered,
+    parties.PartyRevised,
+    needs.NeedPosted,
+    needs.NeedRevised,
+    needs.NeedPaused,
+    needs.NeedResumed,
+    needs.NeedSolved,
+    needs.NeedRenewed,
+    needs.NeedWithdrawn,
+    results.ResultListed,
+    results.ResultRevised,
+    results.ResultTaken,
+    results.ResultWithdrawn,
+)
+"""The types an outside system may publish to intake.events: what a party itself says about its needs and results."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upcaster:
     """Turns the data of an older version of a type into the data of a newer one."""
@@ -241,6 +259,7 @@ def encode(event: AnyEvent) -> bytes:
 
 __all__ = [
     "CATALOGUE",
+    "INTAKE_TYPES",
     "TYPES",
     "AnyEvent",
     "Catalogue",

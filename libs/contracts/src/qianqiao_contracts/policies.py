@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
@@ -14,6 +13,7 @@ from qianqiao_contracts.base import EventData
 from qianqiao_contracts.topics import TOPICS, Topic
 from qianqiao_contracts.values import (
     CodeText,
+    Day,
     Flag,
     Label,
     Money,
@@ -111,8 +111,8 @@ class Group(Value):
 class Window(Value):
     """申报时间: the days on which applications are taken, both included, in the issuer's calendar."""
 
-    opens: date | None = Field(default=None, description="开始日 · First day")
-    closes: date | None = Field(default=None, description="截止日 · Last day")
+    opens: Day | None = Field(default=None, description="开始日 · First day")
+    closes: Day | None = Field(default=None, description="截止日 · Last day")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

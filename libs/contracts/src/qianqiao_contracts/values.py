@@ -1,13 +1,14 @@
 """Value types shared by the events. All are immutable; money is integer fen, times are aware and in UTC."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -83,6 +84,17 @@ def _to_utc(value: datetime) -> datetime:
 
 UtcDatetime = Annotated[datetime, _Rfc3339]
 """An instant. Read with any offset (RFC 3339), kept and written in UTC; a time without an offset is refused."""
+
+
+def _calendar_day(value: object) -> object:
+    # pydantic would also read a number as days or seconds since 1970, and cut a time of day off where it is zero.
+    if type(value) is date or (isinstance(value, str) and len(value) == len("2026-09-15")):
+        return value
+    raise PydanticCustomError("date_type", "a date is written as 2026-09-15")
+
+
+Day = Annotated[date, BeforeValidator(_calendar_day)]
+"""A day of the calendar, where it matters to the people concerned; no time of day, no time zone."""
 
 
 def _valid_uscc(value: str) -> str:

@@ -1,0 +1,1 @@
+"""What is generated from the models, and the check that a change of them breaks nobody."""
