@@ -17,7 +17,6 @@ from notify.channels.smtp_pool import Connection, SmtpPool, SmtpServer
 from notify.domain.address import email_address, masked
 from notify.domain.states import Outcome
 
-
 _CLOSING = 421
 
 

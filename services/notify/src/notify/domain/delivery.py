@@ -59,6 +59,7 @@ class Ticket(BaseModel):
     channel: Channel
     locale: str
     event_id: str
+    correlationid: str | None = None
     traceparent: str | None = None
 
     @property
@@ -203,9 +204,7 @@ class Delivery(Aggregate):
                 # Without the mark no bytes went out, so there is nothing to be uncertain about.
                 self._wait_out(outcome, policy, now)
 
-    def lose_track(
-        self, policy: ClassPolicy, now: datetime, reason: str = "no-answer", detail: str = ""
-    ) -> None:
+    def lose_track(self, policy: ClassPolicy, now: datetime, reason: str = "no-answer", detail: str = "") -> None:
         """Note that no answer came; a late answer or a receipt is waited for first. No effect in other states."""
         if self.state is State.HANDING_OVER:
             until = now + timedelta(seconds=policy.uncertain.wait_s)
@@ -299,9 +298,7 @@ class Delivery(Aggregate):
         after_expiry = self.not_after + timedelta(seconds=1)
         return min(at or after_expiry, after_expiry)
 
-    def _move(
-        self, state: State, reason: str, now: datetime, *, due: datetime | None = None, detail: str = ""
-    ) -> None:
+    def _move(self, state: State, reason: str, now: datetime, *, due: datetime | None = None, detail: str = "") -> None:
         if state is not self.state and state not in NEXT[self.state]:
             raise _refused(self.state, state)
         self.state, self.reason, self.due = state, reason, due

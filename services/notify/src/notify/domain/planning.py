@@ -68,6 +68,7 @@ class Occasion(BaseModel):
     party: str
     event_id: str
     event_time: datetime
+    correlationid: str | None = None
     traceparent: str | None = None
 
 
@@ -101,9 +102,7 @@ def deliveries(
     return found
 
 
-def _reached(
-    contacts: Sequence[Contact], channels: Iterable[Channel]
-) -> Iterable[tuple[Contact | None, Channel]]:
+def _reached(contacts: Sequence[Contact], channels: Iterable[Channel]) -> Iterable[tuple[Contact | None, Channel]]:
     for channel in channels:
         for contact in contacts or (None,):
             yield contact, channel
@@ -121,5 +120,6 @@ def _ticket(rule: Rule, version: str, occasion: Occasion, contact: Contact | Non
         channel=channel,
         locale=contact.language if contact else "zh-Hans",
         event_id=occasion.event_id,
+        correlationid=occasion.correlationid,
         traceparent=occasion.traceparent,
     )

@@ -12,6 +12,7 @@ from notify.domain.address import Channel
 type MessageClass = Literal["contract", "action", "info"]
 type Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
 
+
 class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

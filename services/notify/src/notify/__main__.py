@@ -1,0 +1,5 @@
+"""`python -m notify`."""
+
+from notify.main import main
+
+main()

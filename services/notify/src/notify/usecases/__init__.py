@@ -1,0 +1,1 @@
+"""What notify does: plan deliveries, hand them over, take in receipts, forget people."""

@@ -1,0 +1,104 @@
+"""Plan: an event becomes deliveries, one per person, channel and business fact, however often it comes."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qianqiao_chassis.clock import Clock
+from qianqiao_chassis.context import Cause, caused_by, current_traceparent
+from qianqiao_chassis.store.repository import Repository
+from qianqiao_contracts import Event, EventData, decode, encode
+
+from notify.domain.address import Channel
+from notify.domain.delivery import Content, Delivery
+from notify.domain.notice import Notice
+from notify.domain.planning import Contact, Occasion, deliveries
+from notify.domain.rules import Rule, Rulebook
+from notify.domain.wording import clean, other_parties, words
+from notify.texts import Texts
+from notify.views import Contacts, PartyNames
+
+_CONTACT = "contact"
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Reads the rule table. Everything it writes has an id derived from the fact, so repeating it changes nothing."""
+
+    book: Rulebook
+    texts: Texts
+    deliveries: Repository[Delivery]
+    notices: Repository[Notice]
+    contacts: Contacts
+    names: PartyNames
+    clock: Clock
+    portal_url: str
+
+    async def plan(self, event: Event[EventData]) -> None:
+        """Tell everybody whom the rules name; what is still missing is waited for in a notice."""
+        data = event.data.model_dump(mode="json")
+        told = [
+            self._tell(rule, self._occasion(rule, party, event, data), event, data)
+            for rule in self.book.for_event(event.type)
+            for party in rule.recipients(data)
+        ]
+        await asyncio.gather(*told)
+
+    async def look_again(self, notice_id: str) -> None:
+        """Try a waiting notice again; with the grace over, go on with what there is."""
+        notice = await self.notices.get(notice_id)
+        rule = self.book.rule(notice.rule)
+        now = self.clock.now()
+        if notice.event is None or rule is None:
+            await self.notices.change(notice_id, Notice.done)
+            return
+        event = decode(notice.event.encode())
+        occasion = notice.occasion
+        with caused_by(Cause(occasion.correlationid, occasion.event_id, occasion.traceparent)):
+            missing = await self._write(
+                rule, occasion, event.subject, event.data.model_dump(mode="json"), notice.is_last_try(now)
+            )
+            await self.notices.change(
+                notice_id, lambda it: it.look_again(missing, self.book, now) if missing else it.done()
+            )
+
+    async def _tell(self, rule: Rule, occasion: Occasion, event: Event[EventData], data: Mapping[str, Any]) -> None:
+        missing = await self._write(rule, occasion, event.subject, data, last_try=False)
+        if missing:
+            raw = encode(event).decode()
+            await self.notices.add_once(Notice.waiting(rule.id, occasion, raw, missing, self.book, self.clock.now()))
+
+    async def _write(
+        self, rule: Rule, occasion: Occasion, subject: str, data: Mapping[str, Any], last_try: bool
+    ) -> list[str]:
+        """Store the deliveries, or return what is missing for them."""
+        others = other_parties(data, occasion.party)
+        contacts, names = await asyncio.gather(self.contacts.of_party(occasion.party), self.names.named(others))
+        missing = ([] if contacts else [_CONTACT]) + [id for id in others if id not in names]
+        if missing and not last_try:
+            return missing
+        link = self.portal_url.rstrip("/") + rule.link_of(subject, 0, data)
+
+        def render(rule: Rule, channel: Channel, contact: Contact) -> Content:
+            policy = self.book.policy(rule.message_class)
+            said = words(data, subject, occasion.party, names, contact.language)
+            said["person"] = clean(contact.person_name)
+            said["class_name"] = policy.en if contact.language == "en" else policy.zh
+            said["link"] = link
+            return self.texts.render(rule, channel, contact.language, said)
+
+        policy = self.book.policy(rule.message_class)
+        planned = deliveries(rule, self.book.version, policy, occasion, contacts, render, self.clock.now())
+        await asyncio.gather(*(self.deliveries.add_once(delivery) for delivery in planned))
+        return []
+
+    def _occasion(self, rule: Rule, party: str, event: Event[EventData], data: Mapping[str, Any]) -> Occasion:
+        return Occasion(
+            fact=rule.fact_of(event.subject, event.sequence, data),
+            party=party,
+            event_id=event.id,
+            event_time=event.time,
+            correlationid=event.correlationid,
+            traceparent=current_traceparent() or event.traceparent,
+        )
