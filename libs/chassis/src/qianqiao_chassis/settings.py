@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from qianqiao_chassis.kafka import KafkaConnection
+
 PREFIX = "QIANQIAO_"
 
 
@@ -19,13 +21,16 @@ class ServiceSettings(BaseSettings):
         description="Kafka 地址，逗号分隔 / Kafka addresses, separated by commas",
         examples=["kafka-1:9092,kafka-2:9092"],
     )
-    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="连接 Kafka 的安全协议 / security protocol towards Kafka", examples=["SASL_SSL"]
+    kafka_tls: bool = Field(False, description="用 TLS 连接 Kafka / reach Kafka over TLS", examples=[True])
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="Kafka 的 SASL 机制 / SASL mechanism towards Kafka", examples=["SCRAM-SHA-512"]
     )
     kafka_username: str | None = Field(
-        None, description="Kafka SCRAM 用户名 / user name for SCRAM", examples=["registry"]
+        None, description="Kafka 用户名（SASL）/ user name towards Kafka (SASL)", examples=["registry"]
     )
-    kafka_password: SecretStr | None = Field(None, description="Kafka SCRAM 密码 / password for SCRAM", examples=["…"])
+    kafka_password: SecretStr | None = Field(
+        None, description="Kafka 密码（SASL）/ password towards Kafka (SASL)", examples=["…"]
+    )
     kafka_ca_file: str | None = Field(
         None,
         description="Kafka 证书的 CA 文件（PEM）/ file of the CA that signed Kafka's certificate (PEM)",
@@ -113,6 +118,18 @@ class ServiceSettings(BaseSettings):
         description="最旧未发布事件超过此秒数时不再就绪 / not ready while the oldest unpublished event is older",
         examples=[30],
     )
+
+    def kafka_connection(self) -> KafkaConnection:
+        """Return how to reach Kafka."""
+        password = self.kafka_password.get_secret_value() if self.kafka_password else ""
+        return KafkaConnection(
+            self.kafka_bootstrap,
+            tls=self.kafka_tls,
+            ca_file=self.kafka_ca_file,
+            mechanism=self.kafka_mechanism,
+            username=self.kafka_username or "",
+            password=password,
+        )
 
 
 def settings_rows(kind: type[ServiceSettings]) -> Iterator[tuple[str, str, str, str]]:

@@ -36,6 +36,8 @@ def build_api(service: str, routes: Sequence[Routes], *, docs: bool = True) -> F
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if docs else None,
+        # The outermost middleware makes the one span of a request; a second tracer would begin another trace.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
         redirect_slashes=False,
     )
     for group in routes:

@@ -121,6 +121,10 @@ class Harness[S: ServiceSettings]:
         await parking.ensure_indexes()
         self.desk = ParkedDesk(self.store, self.clock)
         self._dispatcher = Dispatcher(handling, parking)
+        self._dues = [
+            DueLoop(work.repository, work.handler, self.clock, lease=work.lease, concurrency=work.concurrency)
+            for work in self.chassis.due_work
+        ]
         self._retries = RetryLoop(parking, handling, self.clock)
 
     async def _drop(self, database: str) -> None:
@@ -206,8 +210,7 @@ class Harness[S: ServiceSettings]:
         total = 0
         for _ in range(_MAX_DUE_ROUNDS):
             made = 0
-            for work in self.chassis.due_work:
-                loop = DueLoop(work.repository, work.handler, self.clock, lease=work.lease)
+            for loop in self._dues:
                 made += await loop.run_once()
             total += made
             if made == 0:
