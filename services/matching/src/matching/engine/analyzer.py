@@ -1,0 +1,81 @@
+"""From text to terms: words for finding and explaining, character bigrams beside them for scoring.
+
+Words come from rjieba (its precise mode), Latin and digit runs stay whole with the signs inside them (SiO2, 3D-BSA).
+Character bigrams repair what segmentation splits differently in two texts.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import rjieba
+
+from matching.engine.tables import table, word_set
+
+_TABLE = table("analyzer")
+_TEXT_LIMIT: Final[int] = _TABLE["limits"]["text"]
+_RUN_LIMIT: Final[int] = _TABLE["limits"]["run"]
+VERSION: Final = f"zh-rjieba-0.2.2/{_TABLE['version']}"
+"""Names this analyzer. Terms of two versions must never be compared: an index of another version is rebuilt."""
+
+_HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+_RUN = re.compile(rf"[{_HAN}]+|[a-z0-9\u00b5\u0370-\u03ff]+(?:[.\-_/+][a-z0-9\u00b5\u0370-\u03ff]+)*")
+_IS_HAN = re.compile(rf"[{_HAN}]")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
+
+
+def is_han(term: str) -> bool:
+    """Tell whether a term is written in Chinese characters."""
+    return _IS_HAN.match(term) is not None
+
+
+def fold(text: str) -> str:
+    """Return `text` as it is compared: cut to the limit, NFKC, lower case, invisible characters out."""
+    return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:_TEXT_LIMIT])).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word with its place in the folded text."""
+
+    word: str
+    start: int
+    end: int
+
+
+def tokens(folded: str) -> Iterator[Token]:
+    """Yield the words of a folded text in order, stop words left out."""
+    stop = word_set("analyzer", "stop")
+    for run in _RUN.finditer(folded):
+        at = run.start()
+        if not is_han(run.group()):
+            if run.end() - at <= _RUN_LIMIT and run.group() not in stop:
+                yield Token(run.group(), at, run.end())
+            continue
+        for word in rjieba.cut(run.group()):
+            end = at + len(word)
+            if word not in stop:
+                yield Token(word, at, end)
+            at = end
+
+
+def words(text: str) -> list[str]:
+    """Return the words of `text` in order."""
+    return [token.word for token in tokens(fold(text))]
+
+
+def bigrams(text: str) -> list[str]:
+    """Return every pair of neighbouring Chinese characters of `text`, and its Latin runs whole."""
+    found: list[str] = []
+    for match in _RUN.finditer(fold(text)):
+        run = match.group()
+        if not is_han(run):
+            if len(run) <= _RUN_LIMIT:
+                found.append(run)
+        elif len(run) == 1:
+            found.append(run)
+        else:
+            found.extend(run[at : at + 2] for at in range(len(run) - 1))
+    return found

@@ -1,0 +1,52 @@
+"""From the contracts' needs and results to the engine's items."""
+
+from functools import lru_cache
+
+from qianqiao_contracts import NeedContent, ResultContent, Sector
+
+from matching.engine.items import Facets, Item
+
+
+@lru_cache(maxsize=4096)
+def _shared(codes: frozenset[str]) -> frozenset[str]:
+    """One object for equal sets: there are few different ones, and every item holds two."""
+    return codes
+
+
+def _sectors(sectors: tuple[Sector, ...]) -> frozenset[str]:
+    return _shared(frozenset(f"{sector.scheme}:{sector.code}" for sector in sectors))
+
+
+def need_item(id: str, need: NeedContent) -> Item:
+    """Return a need as the engine sees it. Its budget counts by its upper end."""
+    texts = (need.difficulty, need.current_state, need.goal, *(constraint.name for constraint in need.constraints))
+    return Item(
+        id,
+        need.title,
+        need.keywords,
+        tuple(text for text in texts if text),
+        Facets(
+            _sectors(need.sectors),
+            _shared(frozenset(need.modes)),
+            need.trl_wanted,
+            need.budget.max_fen if need.budget else None,
+        ),
+    )
+
+
+def result_item(id: str, result: ResultContent) -> Item:
+    """Return a result as the engine sees it. Its price counts by its lower end."""
+    texts = (result.summary, result.problem, result.advantage, result.application)
+    measured = (figure.name for figure in result.measured)
+    return Item(
+        id,
+        result.title,
+        result.keywords,
+        tuple(text for text in (*texts, *measured) if text),
+        Facets(
+            _sectors(result.sectors),
+            _shared(frozenset(result.modes)),
+            result.maturity.trl,
+            result.price.min_fen if result.price else None,
+        ),
+    )

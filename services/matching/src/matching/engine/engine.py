@@ -1,0 +1,70 @@
+"""The engine: both sides of the market, searched and scored."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matching.engine import analyzer, score, weights
+from matching.engine.candidates import CandidateIndex, TantivyIndex
+from matching.engine.items import Item
+from matching.engine.score import PROPOSE_FROM, Score, score_needs, score_results
+from matching.engine.shelf import Shelf
+from matching.engine.tables import table
+from matching.engine.vectors import NeedVector, ResultVector, need_vector, result_vector
+
+VERSION = f"{analyzer.VERSION} {weights.VERSION} {score.VERSION}"
+"""Everything a score depends on beside the two items."""
+_CANDIDATES = table("weights")["candidates"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate with its score."""
+
+    id: str
+    score: Score
+
+
+class Engine:
+    """Holds needs and results in memory and ranks results for a need. The caller keeps the truth and the order."""
+
+    def __init__(self, make_index: Callable[[], CandidateIndex] = TantivyIndex) -> None:
+        self.needs: Shelf[NeedVector] = Shelf(make_index)
+        self.results: Shelf[ResultVector] = Shelf(make_index)
+
+    def put_need(self, item: Item, version: int) -> bool:
+        """Hold a need; False if this version or a later one is held."""
+        return version > self.needs.version(item.id) and self.needs.put(item.id, version, need_vector(item))
+
+    def put_result(self, item: Item, version: int) -> bool:
+        """Hold a result; False if this version or a later one is held."""
+        return version > self.results.version(item.id) and self.results.put(item.id, version, result_vector(item))
+
+    def rank(self, need: Item) -> list[Ranked]:
+        """Return the results for a need, best first; equal probabilities by finer coverage, then by id."""
+        analysed = need_vector(need)
+        ids = self.results.search(analysed.heaviest, _CANDIDATES["found"])
+        vectors = [vector for id in ids if (vector := self.results.vector(id)) is not None]
+        scores = score_results(analysed.vector, vectors)
+        return sorted((Ranked(id, found) for id, found in zip(ids, scores, strict=True)), key=_order)
+
+    def needs_for(self, result: Item, *, least: float = PROPOSE_FROM) -> list[Ranked]:
+        """Return the needs which `result` fits with at least this probability, best first."""
+        analysed = result_vector(result)
+        ids = self.needs.search(analysed.heaviest, _CANDIDATES["reverse_found"])
+        vectors = [vector for id in ids if (vector := self.needs.vector(id)) is not None]
+        scores = score_needs(vectors, analysed.vector)
+        found = (Ranked(id, pair) for id, pair in zip(ids, scores, strict=True) if pair.probability >= least)
+        return sorted(found, key=_order)
+
+    def settling(self) -> Sequence[Callable[[], int]]:
+        """Return the index work to be done in a thread, see `Shelf.settling`."""
+        return [work for shelf in (self.needs, self.results) if (work := shelf.settling()) is not None]
+
+
+def score_pair(need: Item, result: Item) -> Score:
+    """Score one pair without any index."""
+    return score_results(need_vector(need).vector, [result_vector(result).vector])[0]
+
+
+def _order(ranked: Ranked) -> tuple[float, float, str]:
+    return (-ranked.score.probability, -(ranked.score.word_coverage + ranked.score.bigram_coverage), ranked.id)

@@ -1,0 +1,38 @@
+"""What the engine knows of a need and of a result: their texts by field, and their facets."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What is compared as a fact rather than as text. Absent facts (None, empty) neither help nor harm."""
+
+    sectors: frozenset[str] = frozenset()
+    """Codes with their scheme, such as `qianqiao:biomedicine`."""
+    modes: frozenset[str] = frozenset()
+    trl: int | None = None
+    """Need: wished at delivery. Result: reached."""
+    fen: int | None = None
+    """Need: the most it would pay. Result: the least it asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A need or a result as text, field by field, in the order title, keywords, body."""
+
+    id: str
+    title: str
+    keywords: tuple[str, ...] = ()
+    body: tuple[str, ...] = ()
+    """Texts without a field of their own: difficulty, goal; summary, advantage, application."""
+    facets: Facets = Facets()
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """Field name and text. Parts are joined by a line break, which no term spans."""
+        return (("title", self.title), ("keywords", "\n".join(self.keywords)), ("body", "\n".join(self.body)))
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(text for _, text in self.fields if text)

@@ -1,0 +1,116 @@
+"""Which words of a need a result covers, joined back into the phrases in which they stand; and which it does not."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from matching.engine.analyzer import Token, fold, tokens
+from matching.engine.items import Item
+from matching.engine.vectors import query_weights, word_saturations
+
+_SENTENCE: Final = re.compile(r"[^。；;！!？?\n]+")
+_EVIDENCE: Final = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words that stand together. `share` is their part of all that the need asks for, between 0 and 1."""
+
+    text: str
+    field: str
+    share: float
+    evidence_need: str | None
+    evidence_result: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What of the need is covered. The shares of `phrases` and `rest` add up to `total`."""
+
+    total: float
+    phrases: tuple[Phrase, ...]
+    rest: float
+    missing: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Neighbouring words of one field."""
+
+    field: str
+    text: str
+    words: tuple[str, ...]
+
+
+def coverage(need: Item, result: Item, *, phrases: int = 5, missing: int = 4) -> Coverage:
+    """Explain the word coverage of a pair by its `phrases` weightiest phrases and `missing` weightiest gaps."""
+    weighted = query_weights(need)
+    mass = max(sum(weighted.values()), 1e-9)
+    saturations = word_saturations(result)
+    shares = {
+        word: weight * saturations[word] / mass for word, weight in weighted.items() if saturations.get(word, 0) > 0
+    }
+    covered, used = _phrases(result, shares, phrases, need, result)
+    absent = {word: weight / mass for word, weight in weighted.items() if word not in saturations}
+    folded_result = fold(result.text)
+    gaps, _ = _phrases(need, absent, missing + 4, need, None)
+    total = sum(shares.values())
+    rest = total - sum(shares[word] for word in used)
+    return Coverage(
+        total, covered, max(rest, 0.0), tuple(gap for gap in gaps if fold(gap.text) not in folded_result)[:missing]
+    )
+
+
+def _phrases(
+    where: Item, shares: Mapping[str, float], most: int, need: Item, result: Item | None
+) -> tuple[tuple[Phrase, ...], set[str]]:
+    """The weightiest runs, each word counted in one of them only; and the words so counted."""
+    runs = list(_runs(where, shares))
+    used: set[str] = set()
+    found: list[Phrase] = []
+    while len(found) < most:
+        worth = [(sum(shares[word] for word in set(run.words) - used), run) for run in runs]
+        share, best = max(worth, key=lambda pair: (pair[0], -len(pair[1].text), pair[1].text), default=(0.0, None))
+        if best is None or share <= 0:
+            break
+        word = max(set(best.words) - used, key=lambda word: (shares[word], word))
+        used.update(best.words)
+        found.append(
+            Phrase(best.text, best.field, share, _sentence(need, word), _sentence(result, word) if result else None)
+        )
+    return tuple(found), used
+
+
+def _runs(item: Item, shares: Mapping[str, float]) -> Iterator[_Run]:
+    for name, text in item.fields:
+        folded = fold(text)
+        original = text if len(text) == len(folded) else folded  # positions hold only where folding kept the length
+        run: list[Token] = []
+        for token in tokens(folded):
+            if run and (token.word not in shares or token.start != run[-1].end):
+                yield _run(name, original, run)
+                run = []
+            if token.word in shares:
+                run.append(token)
+        if run:
+            yield _run(name, original, run)
+
+
+def _run(field: str, text: str, run: Sequence[Token]) -> _Run:
+    return _Run(field, text[run[0].start : run[-1].end], tuple(token.word for token in run))
+
+
+def _sentence(item: Item, word: str) -> str | None:
+    """The first sentence in which a word stands, cut around the word where it is long."""
+    for _, text in item.fields:
+        for match in _SENTENCE.finditer(text):
+            sentence = match.group().strip()
+            at = fold(sentence).find(word)
+            if at < 0:
+                continue
+            if len(sentence) <= _EVIDENCE:
+                return sentence
+            start = max(0, min(at - _EVIDENCE // 3, len(sentence) - _EVIDENCE))
+            return f"…{sentence[start : start + _EVIDENCE]}…"
+    return None

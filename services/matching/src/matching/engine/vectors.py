@@ -1,0 +1,167 @@
+"""Items as compact bytes, so that hundreds of candidates are scored in one pass and 100 000 fit in memory.
+
+Terms are 32-bit hashes. Two terms collide about once in four thousand million pairs; a collision adds a little noise to
+one score and cannot appear in a reason, because reasons are made from the texts. Weights are kept in steps; the steps
+are part of the score's definition, so both directions and all processes agree to the last digit.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from matching.engine.analyzer import bigrams, words
+from matching.engine.items import Facets, Item
+from matching.engine.tables import table
+from matching.engine.weights import bigram_weight, word_weight
+
+_BM25F: Final = table("weights")["bm25f"]
+_CANDIDATES: Final = table("weights")["candidates"]
+_CAP: Final[int] = _BM25F["query_cap"]
+IN_TITLE: Final = 4
+"""Bit of a result word's flags; the two bits below it hold the word's frequency, at most the cap."""
+SATURATION_STEPS: Final = 255
+WEIGHT_STEPS: Final = 6
+"""Steps to a unit of weight; the greatest weight that one byte holds is 42.5."""
+
+
+@lru_cache(maxsize=1 << 17)
+def term_hash(term: str) -> int:
+    """Return the 32-bit hash of a term, the same in every process."""
+    return zlib.crc32(term.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True, slots=True)
+class NeedVector:
+    """What a need asks for: hashes ascending (uint32); weights in steps and frequencies (uint8) beside them."""
+
+    words: bytes
+    weights: bytes
+    frequencies: bytes
+    bigrams: bytes
+    bigram_weights: bytes
+    mass: int
+    """Sum of `weights`."""
+    bigram_mass: int
+    facets: Facets
+
+
+@dataclass(frozen=True, slots=True)
+class ResultVector:
+    """What a result offers: hashes ascending (uint32); saturations in steps and flags (uint8) beside them."""
+
+    words: bytes
+    saturations: bytes
+    flags: bytes
+    bigrams: bytes
+    bigram_saturations: bytes
+    title_mass: float
+    mass: float
+    facets: Facets
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed[V]:
+    """An item made ready: its vector to keep, the heaviest words to search with, and all words to be found by."""
+
+    vector: V
+    heaviest: Mapping[str, float]
+    found_by: Mapping[str, int]
+
+
+def query_weights(item: Item) -> dict[str, float]:
+    """Return the words of a need with what each is worth: its weight times its capped frequency."""
+    return {word: min(count, _CAP) * word_weight(word) for word, count in Counter(words(item.text)).items()}
+
+
+def need_vector(item: Item) -> Analysed[NeedVector]:
+    """Analyse a need. An empty text covers and finds nothing."""
+    counts = Counter(words(item.text))
+    weighted = {word: min(count, _CAP) * word_weight(word) for word, count in counts.items()}
+    pairs = {pair: min(n, _CAP) * bigram_weight(pair) for pair, n in Counter(bigrams(item.text)).items()}
+    hashes, kept = _ordered(weighted)
+    pair_hashes, kept_pairs = _ordered(pairs)
+    weights = _steps((weighted[word] for word in kept), WEIGHT_STEPS)
+    pair_weights = _steps((pairs[pair] for pair in kept_pairs), WEIGHT_STEPS)
+    vector = NeedVector(
+        words=hashes,
+        weights=weights,
+        frequencies=bytes(min(counts[word], _CAP) for word in kept),
+        bigrams=pair_hashes,
+        bigram_weights=pair_weights,
+        mass=sum(weights),
+        bigram_mass=sum(pair_weights),
+        facets=item.facets,
+    )
+    return Analysed(vector, _heaviest(weighted, _CANDIDATES["terms"]), _found_by(item))
+
+
+def result_vector(item: Item) -> Analysed[ResultVector]:
+    """Analyse a result."""
+    counts = Counter(words(item.text))
+    title = set(words(item.title))
+    saturations = word_saturations(item)
+    pairs = _saturations([(name, bigrams(text)) for name, text in item.fields], "bigrams")
+    hashes, kept = _ordered(saturations)
+    pair_hashes, kept_pairs = _ordered(pairs)
+    weighted = {word: min(counts[word], _CAP) * word_weight(word) for word in kept}
+    vector = ResultVector(
+        words=hashes,
+        saturations=_steps((saturations[word] for word in kept), SATURATION_STEPS),
+        flags=bytes(min(counts[word], _CAP) | (IN_TITLE if word in title else 0) for word in kept),
+        bigrams=pair_hashes,
+        bigram_saturations=_steps((pairs[pair] for pair in kept_pairs), SATURATION_STEPS),
+        title_mass=max(sum(word_weight(word) for word in sorted(title)), 1e-9),
+        mass=max(sum(weighted.values()), 1e-9),
+        facets=item.facets,
+    )
+    return Analysed(vector, _heaviest(weighted, _CANDIDATES["reverse_terms"]), _found_by(item))
+
+
+def word_saturations(item: Item) -> dict[str, float]:
+    """Return the words of a result with how fully each is covered, between 0 and 1."""
+    return _saturations([(name, words(text)) for name, text in item.fields], "words")
+
+
+def _found_by(item: Item) -> dict[str, int]:
+    """Words for the candidate index, those of title and keywords counted as often as their field weighs."""
+    found: Counter[str] = Counter()
+    for name, text in item.fields:
+        for word, count in Counter(words(text)).items():
+            found[word] += count * int(_BM25F["fields"][name]["weight"])
+    return found
+
+
+def _saturations(fields: Sequence[tuple[str, Sequence[str]]], unit: str) -> dict[str, float]:
+    """BM25F: a term's frequency over the fields, weighted and normalised by length, between 0 and 1."""
+    total: dict[str, float] = {}
+    for name, terms in fields:
+        settings = _BM25F["fields"][name]
+        norm = 1 - settings["b"] + settings["b"] * len(terms) / settings[unit]
+        for term, count in Counter(terms).items():
+            total[term] = total.get(term, 0.0) + settings["weight"] * count / norm
+    k1 = float(_BM25F["k1"])
+    return {term: value / (k1 + value) for term, value in total.items()}
+
+
+def _heaviest(weighted: Mapping[str, float], most: int) -> dict[str, float]:
+    """The heaviest terms; equal weights in the order of the terms, so that the choice is the same everywhere."""
+    return dict(sorted(weighted.items(), key=lambda pair: (-pair[1], pair[0]))[:most])
+
+
+def _ordered(terms: Mapping[str, float]) -> tuple[bytes, list[str]]:
+    """Hashes ascending and their terms; of two colliding terms the first of the alphabet stands for both."""
+    by_hash: dict[int, str] = {}
+    for term in sorted(terms):
+        by_hash.setdefault(term_hash(term), term)
+    keys = sorted(by_hash)
+    return np.array(keys, dtype=np.uint32).tobytes(), [by_hash[key] for key in keys]
+
+
+def _steps(values: Iterable[float], steps: int) -> bytes:
+    """One byte each, never 0: what is there counts for something."""
+    return bytes(min(255, max(1, round(value * steps))) for value in values)
