@@ -5,7 +5,6 @@ Everything a service needs is importable from here; signing and the check of cre
 
 from qianqiao_contracts import signing, uscc
 from qianqiao_contracts.agreements import (
-    AGREEMENTS,
     AgreementAmended,
     AgreementContent,
     AgreementDrafted,
@@ -30,7 +29,6 @@ from qianqiao_contracts.base import (
     schema_path,
 )
 from qianqiao_contracts.bids import (
-    BIDS,
     BidDecided,
     BidJudged,
     BidReplaced,
@@ -40,7 +38,6 @@ from qianqiao_contracts.bids import (
     BidSubmitted,
     BidWithdrawn,
     Receipt,
-    Sha256,
 )
 from qianqiao_contracts.catalogue import (
     CATALOGUE,
@@ -54,7 +51,6 @@ from qianqiao_contracts.catalogue import (
     encode,
 )
 from qianqiao_contracts.challenges import (
-    CHALLENGES,
     ChallengeAmended,
     ChallengeAwarded,
     ChallengeCancelled,
@@ -90,7 +86,6 @@ from qianqiao_contracts.codes import (
     code_tables,
 )
 from qianqiao_contracts.contacts import (
-    CONTACTS,
     Consent,
     ConsentChanged,
     ContactContent,
@@ -98,7 +93,6 @@ from qianqiao_contracts.contacts import (
     ContactErased,
 )
 from qianqiao_contracts.deliveries import (
-    DELIVERIES,
     DeliveryStep,
     MessageClass,
     NotificationDelivered,
@@ -113,12 +107,10 @@ from qianqiao_contracts.errors import (
     Violation,
 )
 from qianqiao_contracts.intake import (
-    REJECTIONS,
     EventRejected,
     RejectionError,
 )
 from qianqiao_contracts.matches import (
-    MATCHES,
     ConstraintCheck,
     MatchAccepted,
     MatchDeclined,
@@ -132,7 +124,6 @@ from qianqiao_contracts.matches import (
     MatchWithdrawn,
 )
 from qianqiao_contracts.needs import (
-    NEEDS,
     NeedChannel,
     NeedContent,
     NeedExpired,
@@ -146,14 +137,12 @@ from qianqiao_contracts.needs import (
     NeedWithdrawn,
 )
 from qianqiao_contracts.parties import (
-    PARTIES,
     PartyClosed,
     PartyContent,
     PartyRegistered,
     PartyRevised,
 )
 from qianqiao_contracts.policies import (
-    POLICIES,
     Condition,
     Desk,
     Operator,
@@ -163,11 +152,9 @@ from qianqiao_contracts.policies import (
     PolicyRevised,
     Quantifier,
     Route,
-    Scalar,
     Window,
 )
 from qianqiao_contracts.results import (
-    RESULTS,
     IntellectualProperty,
     ResultContent,
     ResultExpired,
@@ -230,29 +217,18 @@ from qianqiao_contracts.values import (
 )
 
 __all__ = [
-    "AGREEMENTS",
     "AGREEMENT_ROLES",
     "BATCH_CONTENT_TYPE",
-    "BIDS",
     "BID_OUTCOMES",
     "CATALOGUE",
-    "CHALLENGES",
     "CONSENT_PURPOSES",
-    "CONTACTS",
     "CONTENT_TYPE",
     "DECLINE_REASONS",
-    "DELIVERIES",
     "INTAKE_TYPES",
     "IP_KINDS",
     "IP_STATUSES",
-    "MATCHES",
     "MATCH_REASONS",
     "MAX_EVENT_BYTES",
-    "NEEDS",
-    "PARTIES",
-    "POLICIES",
-    "REJECTIONS",
-    "RESULTS",
     "SECTORS",
     "TOPICS",
     "TYPES",
@@ -390,10 +366,8 @@ __all__ = [
     "ResultTaken",
     "ResultWithdrawn",
     "Route",
-    "Scalar",
     "Sector",
     "Sectors",
-    "Sha256",
     "ShortText",
     "Signatory",
     "Stage",

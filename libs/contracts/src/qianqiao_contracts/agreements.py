@@ -27,7 +27,7 @@ class AgreementKind(StrEnum):
 
 
 class OriginKind(StrEnum):
-    """What an agreement grew from."""
+    """来源类别: what an agreement grew from."""
 
     MATCH = "match"
     CHALLENGE = "challenge"
@@ -36,7 +36,7 @@ class OriginKind(StrEnum):
 
 
 class Origin(Value):
-    """What an agreement grew from; only a direct one has nothing to point to."""
+    """来源: what an agreement grew from; only a direct one has nothing to point to."""
 
     kind: OriginKind = Field(description="来源类别 · Kind")
     id: Id | None = Field(default=None, description="来源标识 · Id of the match, challenge or salon")
@@ -49,7 +49,7 @@ class Origin(Value):
 
 
 class Signatory(Value):
-    """A party of an agreement, with its signature once it signed."""
+    """签约方: a party of an agreement, with its signature once it signed."""
 
     party: Id = Field(description="主体标识 · Party")
     role: CodeText = Field(description="角色，代码见 agreement_role · Role")

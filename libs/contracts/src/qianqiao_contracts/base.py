@@ -47,7 +47,7 @@ class Event[D: EventData](BaseModel):
         frozen=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True, serialize_by_alias=True
     )
 
-    specversion: Literal["1.0"] = Field(default="1.0", description="CloudEvents 版本 · CloudEvents version")
+    specversion: Literal["1.0"] = Field(description="CloudEvents 版本 · CloudEvents version")
     id: Id = Field(description="事件标识，与 source 一起唯一 · Unique together with source")
     source: Id = Field(description="来源，如 /services/registry、/parks/… · Who publishes it")
     type: Id = Field(description="事件类型及版本 · Event type with its version")
@@ -126,6 +126,7 @@ def make_event[D: EventData](
     data_class = type(data)
     identity = id or new_id()
     return event_class(data_class)(
+        specversion="1.0",
         id=identity,
         source=source,
         type=data_class.event_type,

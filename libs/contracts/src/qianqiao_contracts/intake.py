@@ -16,7 +16,7 @@ _Quoted = Annotated[str, StringConstraints(max_length=limit("identifier.max"))]
 
 
 class RejectionError(Value):
-    """One thing that is wrong with a refused event."""
+    """一处错误: one thing that is wrong with a refused event."""
 
     path: Annotated[str, StringConstraints(max_length=limit("text.message"))] = Field(
         description="位置，如 data.constraints[0].value · Where; empty for the event as a whole"

@@ -29,7 +29,7 @@ MATCHES = TOPICS["matching.matches"]
 
 
 class MatchKind(StrEnum):
-    """What is matched with what."""
+    """对接类别: what is matched with what."""
 
     NEED_RESULT = "need_result"
     PARTNER = "partner"
@@ -38,7 +38,7 @@ class MatchKind(StrEnum):
 
 
 class MatchReason(Value):
-    """What speaks for a match, with the sentence on either side that shows it."""
+    """理由: what speaks for a match, with the sentence on either side that shows it."""
 
     kind: CodeText = Field(description="类别 · Kind, a code of match_reason")
     text_zh: Message = Field(description="中文说明 · In Chinese")
@@ -52,7 +52,7 @@ class MatchReason(Value):
 
 
 class MatchGap(Value):
-    """What the need asks for and the result does not show."""
+    """差距: what the need asks for and the result does not show."""
 
     kind: CodeText = Field(description="类别 · Kind, a code of match_reason")
     text_zh: Message = Field(description="中文说明 · In Chinese")
@@ -60,7 +60,7 @@ class MatchGap(Value):
 
 
 class ConstraintCheck(Value):
-    """One technical constraint, checked. Unknown is neither met nor unmet."""
+    """逐项判定: one technical constraint, checked. Unknown is neither met nor unmet."""
 
     name: Label = Field(description="指标名称 · What is measured")
     verdict: Verdict = Field(description="判定 · What is known")

@@ -28,7 +28,7 @@ NEEDS = TOPICS["registry.needs"]
 
 
 class NeedChannel(StrEnum):
-    """How a need came in."""
+    """来源渠道: how a need came in."""
 
     PORTAL = "portal"
     INTAKE = "intake"

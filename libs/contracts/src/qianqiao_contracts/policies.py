@@ -30,7 +30,7 @@ POLICIES = TOPICS["registry.policies"]
 
 
 class Quantifier(StrEnum):
-    """How many conditions of a group have to hold."""
+    """满足几项: how many conditions of a group have to hold."""
 
     ALL = "all"
     ANY = "any"
@@ -39,7 +39,7 @@ class Quantifier(StrEnum):
 
 
 class Operator(StrEnum):
-    """How a field of the party's profile is compared."""
+    """比较: how a field of the party's profile is compared."""
 
     LT = "<"
     LE = "≤"
@@ -56,7 +56,7 @@ Scalar = Flag | Number | ShortText
 
 
 class Test(Value):
-    """One condition: a field of the party's profile, compared with a value, and the clause it comes from."""
+    """一项条件: one condition: a field of the party's profile, compared with a value, and the clause it comes from."""
 
     __test__ = False  # not a test case, whatever a test runner makes of the name
 
@@ -91,7 +91,7 @@ Condition = Annotated[
 
 
 class Group(Value):
-    """Conditions of which all, any, none or at least k have to hold."""
+    """条件组: conditions of which all, any, none or at least k have to hold."""
 
     match: Quantifier = Field(description="满足几项 · How many have to hold")
     k: Annotated[int, Strict(), Field(ge=1, le=limit("list.conditions"))] | None = Field(
@@ -122,7 +122,7 @@ class Window(Value):
 
 
 class Route(StrEnum):
-    """How the benefit is obtained."""
+    """兑现方式: how the benefit is obtained."""
 
     AUTOMATIC = "免申即享"
     FAST = "快申快享"

@@ -171,7 +171,7 @@ class Stage(StrEnum):
 
 
 class Comparator(StrEnum):
-    """How a figure compares with its limit. ≤, ≥ and between include their ends (不小于, 不低于, 以上 mean ≥)."""
+    """比较符: how a figure compares with its limit. ≤, ≥ and between include their ends (不小于, 不低于, 以上 mean ≥)."""
 
     LT = "<"
     LE = "≤"
@@ -182,7 +182,7 @@ class Comparator(StrEnum):
 
 
 class Level(StrEnum):
-    """Whether a constraint has to be met or is only wished."""
+    """必须或期望: whether a constraint has to be met or is only wished."""
 
     MUST = "must"
     WISH = "wish"
@@ -202,7 +202,7 @@ class CooperationMode(StrEnum):
 
 
 class Visibility(StrEnum):
-    """Who may see a need or a result. What others may see is decided by the service that owns it."""
+    """公开范围: who may see a need or a result. What others may see is decided by the service that owns it."""
 
     PUBLIC = "公开"
     SUMMARY = "摘要公开"
@@ -211,7 +211,7 @@ class Visibility(StrEnum):
 
 
 class Band(StrEnum):
-    """How well a match fits, as people read it: 高度匹配, 较匹配, 部分匹配."""
+    """匹配程度: how well a match fits, as people read it: 高度匹配, 较匹配, 部分匹配."""
 
     HIGH = "高度"
     FAIR = "较"
@@ -219,7 +219,7 @@ class Band(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What is known of one constraint. Unknown is neither met nor unmet."""
+    """判定: what is known of one constraint. Unknown is neither met nor unmet."""
 
     MET = "met"
     NEAR = "near"
@@ -228,7 +228,7 @@ class Verdict(StrEnum):
 
 
 class Channel(StrEnum):
-    """How a person is reached."""
+    """渠道: how a person is reached."""
 
     EMAIL = "email"
     SMS = "sms"
@@ -256,13 +256,13 @@ class Sector(Value):
 
 
 class Money(Value):
-    """An amount in fen (分), at least one; "to be negotiated" and "not disclosed" are absence, never 0."""
+    """金额: an amount in fen (分), at least one; "to be negotiated" and "not disclosed" are absence, never 0."""
 
     fen: PositiveFen = Field(description="金额（分） · Amount in fen")
 
 
 class MoneyRange(Value):
-    """A range of money in fen, open on the side that is absent. At least one side is there."""
+    """金额区间: a range of money in fen, open on the side that is absent. At least one side is there."""
 
     min_fen: PositiveFen | None = Field(default=None, description="下限（分） · Lower bound in fen, included")
     max_fen: PositiveFen | None = Field(default=None, description="上限（分） · Upper bound in fen, included")
@@ -290,7 +290,7 @@ class Maturity(Value):
 
 
 class Figure(Value):
-    """A technical figure with its comparator and unit. Without a number it says nothing and is refused."""
+    """指标: a technical figure with its comparator and unit. Without a number it says nothing and is refused."""
 
     name: Label = Field(description="指标名称 · What is measured")
     comparator: Comparator = Field(description="比较符 · ≤, ≥ and between include their ends")
@@ -323,13 +323,13 @@ class Constraint(Figure):
 
 
 class Measured(Figure):
-    """What a result was measured to reach."""
+    """实测指标: what a result was measured to reach."""
 
     comparator: Comparator = Field(default=Comparator.EQ, description="比较符 · How the measured figure stands")
 
 
 class Reason(Value):
-    """A coded reason with optional text. The text is read by everyone who reads the event: nothing private in it."""
+    """原因: a coded reason with optional text. The text is read by everyone who reads the event: nothing private in it."""
 
     code: CodeText = Field(description="原因代码 · Code; one that is not known is shown as it is")
     text: Annotated[str, bounded("reason")] | None = Field(default=None, description="说明 · Text beside the code")
@@ -348,7 +348,7 @@ def coded_by(codes: CodeTable) -> Callable[[Reason], Reason]:
 
 
 class Evidence(Value):
-    """What shows that something was done: a statement, and the digest of a document kept elsewhere."""
+    """佐证: what shows that something was done: a statement, and the digest of a document kept elsewhere."""
 
     text: Annotated[str, bounded("evidence")] = Field(description="说明 · What it shows")
     digest: CodeText | None = Field(default=None, description="文件摘要 sha256:… · Digest of the document")
