@@ -96,6 +96,8 @@ class Store:
                     return await call(self.collection(collection))
             except BulkWriteError:
                 raise
+            except DocumentTooLarge as error:
+                raise _too_large() from error
             except PyMongoError as error:
                 raise await self._translate(error, collection) from error
 
@@ -130,6 +132,10 @@ class Store:
         except PyMongoError:
             return False
         return True
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("document-too-large", "内容超出存储上限。", "The content is larger than the store can hold.")
 
 
 def _already_exists(error: DuplicateKeyError, collection: str) -> AlreadyExists:

@@ -1,0 +1,335 @@
+"""What the repository and the projection promise of any document store."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+
+import pytest
+
+from qianqiao_chassis.clock import FakeClock
+from qianqiao_chassis.context import Cause, caused_by
+from qianqiao_chassis.errors import (
+    AlreadyExists,
+    Invalid,
+    NotFound,
+    StoreUnavailable,
+    TooLarge,
+    Unavailable,
+    VersionConflict,
+)
+from qianqiao_chassis.store import Index, Projection, Repository, Store
+from qianqiao_chassis.store.documents import OutboxEntry
+from qianqiao_chassis.store.outbox import Outbox
+from qianqiao_chassis.store.repository import MAX_BACKLOG
+from qianqiao_chassis.testing.conformance.subjects import SOURCE, START, Switch, sequences, switch
+from qianqiao_chassis.testing.proxy import Proxy
+from qianqiao_chassis.testing.waiting import eventually
+
+
+class Woken:
+    """Remembers every wake-up."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, list[int]]] = []
+        self.bodies: list[bytes] = []
+
+    def wake(self, outbox: Outbox, id: str, entries: Sequence[OutboxEntry]) -> None:
+        """See Waker."""
+        self.calls.append((id, [entry.sequence for entry in entries]))
+        self.bodies = [entry.body for entry in entries]
+
+
+class StoreSuite:
+    """Fixtures shared by the suites below. Needs `store_url` and `database`."""
+
+    @pytest.fixture
+    def clock(self) -> FakeClock:
+        return FakeClock(START)
+
+    @pytest.fixture
+    async def store(self, store_url: str, database: str) -> AsyncIterator[Store]:
+        async with Store(store_url, database) as opened:
+            yield opened
+
+    @pytest.fixture
+    def woken(self) -> Woken:
+        return Woken()
+
+    @pytest.fixture
+    async def switches(self, store: Store, clock: FakeClock, woken: Woken) -> Repository[Switch]:
+        indexes = [Index(("number", 1), unique=True), Index(("party", 1), ("changes", -1))]
+        made = Repository(store, "switches", Switch, source=SOURCE, clock=clock, waker=woken, indexes=indexes)
+        await made.ensure_indexes()
+        return made
+
+
+class RepositorySuite(StoreSuite):
+    """State and events in one write, under the optimistic lock."""
+
+    async def test_what_was_added_comes_back(self, switches: Repository[Switch]) -> None:
+        added = await switches.add(switch("s-1", flips=2))
+        found = await switches.get("s-1")
+        assert found == added
+        assert (found.revision, found.sequence, found.changes) == (1, 2, 2)
+
+    async def test_nothing_there(self, switches: Repository[Switch]) -> None:
+        assert await switches.find("s-0") is None
+        with pytest.raises(NotFound):
+            await switches.get("s-0")
+        with pytest.raises(NotFound):
+            await switches.save(Switch(id="s-0", revision=3))
+
+    async def test_an_id_is_taken_once(self, switches: Repository[Switch]) -> None:
+        assert await switches.add_once(switch("s-1")) is True
+        assert await switches.add_once(switch("s-1")) is False
+        with pytest.raises(AlreadyExists):
+            await switches.add(switch("s-1"))
+
+    async def test_a_unique_value_is_taken_once_and_its_absence_any_number_of_times(
+        self, switches: Repository[Switch]
+    ) -> None:
+        await switches.add(Switch(id="s-1", number="A"))
+        await switches.add(Switch(id="s-2"))
+        await switches.add(Switch(id="s-3"))
+        with pytest.raises(AlreadyExists):
+            await switches.add_once(Switch(id="s-4", number="A"))
+        third = await switches.get("s-3")
+        third.number = "A"
+        with pytest.raises(AlreadyExists):
+            await switches.save(third)
+        first = await switches.get("s-1")
+        first.number = None
+        await switches.save(first)
+        await switches.add(Switch(id="s-5", number="A"))
+
+    async def test_save_counts_revisions_and_events(self, switches: Repository[Switch], woken: Woken) -> None:
+        made = await switches.add(switch("s-1"))
+        made.flip()
+        made.flip()
+        await switches.save(made)
+        made.notes.append("no event")
+        await switches.save(made)
+        assert (made.revision, made.sequence) == (3, 3)
+        assert await switches.get("s-1") == made
+        assert woken.calls == [("s-1", [1]), ("s-1", [1, 2, 3])]
+        assert sequences(woken.bodies) == {"s-1": [1, 2, 3]}
+
+    async def test_a_stale_save_is_refused_with_both_revisions(self, switches: Repository[Switch]) -> None:
+        await switches.add(switch("s-1"))
+        mine, yours = await switches.get("s-1"), await switches.get("s-1")
+        yours.flip()
+        await switches.save(yours)
+        mine.flip()
+        with pytest.raises(VersionConflict) as refused:
+            await switches.save(mine)
+        assert (refused.value.expected, refused.value.actual) == (1, 2)
+        assert (await switches.get("s-1")).changes == 2
+
+    async def test_no_update_is_lost_in_a_race(self, switches: Repository[Switch], woken: Woken) -> None:
+        await switches.add(Switch(id="s-1"))
+        await asyncio.gather(*(switches.change("s-1", Switch.flip) for _ in range(12)))
+        after = await switches.get("s-1")
+        assert (after.changes, after.sequence, after.revision) == (12, 12, 13)
+        assert sequences(woken.bodies) == {"s-1": list(range(1, 13))}
+
+    async def test_change_with_a_revision_does_not_try_again(self, switches: Repository[Switch]) -> None:
+        await switches.add(switch("s-1"))
+        await switches.change("s-1", Switch.flip, if_revision=1)
+        with pytest.raises(VersionConflict):
+            await switches.change("s-1", Switch.flip, if_revision=1)
+
+    async def test_a_decision_that_changes_nothing_writes_nothing(self, switches: Repository[Switch]) -> None:
+        await switches.add(switch("s-1"))
+        assert (await switches.change("s-1", lambda _: None)).revision == 1
+        assert (await switches.get("s-1")).revision == 1
+
+    async def test_what_a_decision_raises_is_raised_and_nothing_is_written(self, switches: Repository[Switch]) -> None:
+        await switches.add(switch("s-1"))
+
+        def refuse(it: Switch) -> None:
+            it.flip()
+            raise Invalid("no", "不行", "no")
+
+        with pytest.raises(Invalid):
+            await switches.change("s-1", refuse)
+        assert (await switches.get("s-1")).changes == 1
+
+    async def test_events_carry_their_cause(self, switches: Repository[Switch], woken: Woken) -> None:
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        with caused_by(Cause("story-1", "event-1", trace)):
+            await switches.add(switch("s-1"))
+        assert b'"correlationid":"story-1"' in woken.bodies[0]
+        assert b'"causationid":"event-1"' in woken.bodies[0]
+        assert trace.encode() in woken.bodies[0]
+
+    async def test_published_events_are_taken_out_and_others_stay(
+        self, switches: Repository[Switch], clock: FakeClock
+    ) -> None:
+        outbox = switches.outbox
+        assert outbox is not None
+        await switches.add(switch("s-1", flips=3))
+        await switches.add(switch("s-2", flips=1))
+        await outbox.clear({"s-1": [1, 2], "s-2": [1], "s-3": [9]})
+        await outbox.clear({"s-1": [1]})
+        later = clock.now() + timedelta(seconds=1)
+        waiting = await outbox.waiting(later, 10)
+        assert [(pending.id, [e.sequence for e in pending.entries]) for pending in waiting] == [("s-1", [3])]
+        assert await outbox.waiting(clock.now(), 10) == []
+
+    async def test_clearing_and_saving_at_once_lose_nothing(self, switches: Repository[Switch]) -> None:
+        outbox = switches.outbox
+        assert outbox is not None
+        await switches.add(switch("s-1"))
+        for number in range(1, 9):
+            await asyncio.gather(outbox.clear({"s-1": [number]}), switches.change("s-1", Switch.flip))
+        waiting = await outbox.waiting(START + timedelta(days=1), 10)
+        assert [entry.sequence for entry in waiting[0].entries] == [9]
+        assert (await switches.get("s-1")).changes == 9
+
+    async def test_a_backlog_is_bounded(self, switches: Repository[Switch]) -> None:
+        made = await switches.add(switch("s-1", flips=MAX_BACKLOG - 1))
+        made.flip()
+        await switches.save(made)
+        made.flip()
+        with pytest.raises(Unavailable) as refused:
+            await switches.save(made)
+        assert refused.value.code == "outbox-full"
+
+    async def test_a_document_the_store_cannot_hold_is_refused(self, switches: Repository[Switch]) -> None:
+        with pytest.raises(TooLarge):
+            await switches.add(Switch(id="s-1", notes=["长" * 6_000_000]))
+
+    async def test_pages_are_complete_and_in_order(self, switches: Repository[Switch]) -> None:
+        for number in range(7):
+            await switches.add(Switch(id=f"s-{number}", changes=number % 3, number=None if number % 2 else f"{number}"))
+        for sort in ([("id", 1)], [("changes", -1)], [("changes", 1), ("id", -1)], [("number", 1)], [("number", -1)]):
+            whole = [it.id for it in await switches.select(sort=sort)]
+            paged: list[str] = []
+            while page := await switches.select(sort=sort, limit=2, after=paged[-1] if paged else None):
+                paged += [it.id for it in page]
+            assert paged == whole
+            assert len(whole) == 7
+        assert [it.id for it in await switches.select({"changes": {"$gte": 2}, "id": {"$ne": "s-2"}})] == ["s-5"]
+        assert await switches.count({"$or": [{"id": "s-1"}, {"changes": 0}]}) == 4
+        with pytest.raises(Invalid):
+            await switches.select(after="s-99")
+
+    async def test_a_claim_is_exclusive_and_ends_with_a_save(
+        self, switches: Repository[Switch], clock: FakeClock
+    ) -> None:
+        for number in range(4):
+            await switches.add(Switch(id=f"s-{number}", wake_at=START + timedelta(seconds=number)))
+        now = START + timedelta(seconds=2)
+        claims = await asyncio.gather(*(switches.claim_due(now, now + timedelta(seconds=30)) for _ in range(6)))
+        assert sorted(claim.id for claim in claims if claim) == ["s-0", "s-1", "s-2"]
+
+        def done(it: Switch) -> None:
+            it.wake_at = None
+
+        def again(it: Switch) -> None:
+            it.wake_at = START
+            it.notes.append("again")
+
+        await switches.change("s-0", done)
+        await switches.change("s-1", again)
+        again_claimed = await switches.claim_due(now, now + timedelta(seconds=30))
+        assert again_claimed is not None
+        assert (again_claimed.id, again_claimed.tries) == ("s-1", 1)
+        later = now + timedelta(seconds=31)
+        taken_over = [await switches.claim_due(later, later + timedelta(seconds=30)) for _ in range(4)]
+        assert sorted((claim.id, claim.tries) for claim in taken_over if claim) == [("s-1", 2), ("s-2", 2), ("s-3", 1)]
+
+    async def test_an_outage_says_so_and_passes(self, store_url: str, database: str, clock: FakeClock) -> None:
+        async with Proxy.before(store_url) as proxy:
+            url = f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
+            async with Store(url, database, patience_ms=300) as store:
+                repository = Repository(store, "switches", Switch, source=SOURCE, clock=clock)
+                await repository.add(switch("s-1"))
+                await proxy.cut()
+                with pytest.raises(StoreUnavailable):
+                    await repository.get("s-1")
+                # Forty callers in a queue of eight hear of the outage together, not one timeout after the other.
+                async with asyncio.timeout(5):
+                    answers = await asyncio.gather(*(repository.get("s-1") for _ in range(40)), return_exceptions=True)
+                assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+                await proxy.resume()
+                await eventually(lambda: answers_again(repository), what="the store answers again")
+
+
+async def answers_again(repository: Repository[Switch]) -> bool:
+    """Whether the one switch can be read."""
+    try:
+        return (await repository.get("s-1")).changes == 1
+    except StoreUnavailable:
+        return False
+
+
+class ProjectionSuite(StoreSuite):
+    """Copies that only a later event may replace."""
+
+    @pytest.fixture
+    async def copies(self, store: Store) -> Projection:
+        made = Projection(store, "copies", indexes=[Index(("colour", 1))])
+        await made.ensure_indexes()
+        return made
+
+    async def test_only_a_later_event_writes(self, copies: Projection) -> None:
+        assert await copies.put("c-1", 2, {"colour": "red"}) is True
+        assert await copies.put("c-1", 2, {"colour": "blue"}) is False
+        assert await copies.put("c-1", 1, {"colour": "blue"}) is False
+        assert await copies.get("c-1") == {"id": "c-1", "sequence": 2, "colour": "red"}
+        assert await copies.put("c-1", 3, {"shape": "round"}) is True
+        assert await copies.get("c-1") == {"id": "c-1", "sequence": 3, "shape": "round"}
+
+    async def test_puts_at_once_each_learn_their_own_fate(self, copies: Projection) -> None:
+        await copies.put("c-3", 5, {"n": 5})
+        fates = await asyncio.gather(
+            *(copies.put(f"c-{n}", 1, {"n": 1}) for n in range(6)), copies.put("c-1", 2, {"n": 2})
+        )
+        assert fates == [True, False, True, False, True, True, True]
+        assert (await copies.get("c-1") or {})["n"] == 2
+
+    async def test_first_writes_from_two_processes_keep_the_latest(
+        self, store_url: str, database: str, copies: Projection
+    ) -> None:
+        async with Store(store_url, database) as other_store:
+            other = Projection(other_store, "copies")
+            for turn in range(8):
+                ids = [f"c-{turn}-{n}" for n in range(8)]
+                early = [copies.put(id, 1, {"n": 1}) for id in ids]
+                late = [other.put(id, 2, {"n": 2}) for id in ids]
+                await asyncio.gather(*early, *late)
+                assert {row["n"] for row in (await copies.get_many(ids)).values()} == {2}
+
+    async def test_one_bad_document_fails_alone(self, copies: Projection) -> None:
+        good, bad, also_good = await asyncio.gather(
+            copies.put("c-1", 1, {"n": 1}),
+            copies.put("c-2", 1, {"n": object()}),
+            copies.put("c-3", 1, {"n": 3}),
+            return_exceptions=True,
+        )
+        assert (good, also_good) == (True, True)
+        assert isinstance(bad, Exception)
+
+    async def test_what_was_removed_stays_away(self, copies: Projection) -> None:
+        await copies.put("c-1", 1, {"colour": "red"})
+        await copies.put("c-2", 1, {"colour": "red"})
+        assert await copies.remove("c-1", 2) is True
+        assert await copies.remove("c-1", 2) is False
+        assert await copies.put("c-1", 1, {"colour": "red"}) is False
+        assert await copies.get("c-1") is None
+        assert [row["id"] for row in await copies.select({"colour": "red"})] == ["c-2"]
+        assert await copies.remove("c-2") is True
+        assert await copies.remove("c-2") is False
+        assert await copies.remove("c-9") is False
+        assert await copies.select() == []
+        assert await copies.put("c-2", 2, {"colour": "green"}) is True
+
+    async def test_select_in_order_and_limited(self, copies: Projection) -> None:
+        await asyncio.gather(*(copies.put(f"c-{n}", 1, {"n": n % 3}) for n in range(6)))
+        assert [row["id"] for row in await copies.select(sort=[("n", -1)], limit=3)] == ["c-5", "c-2", "c-4"]
+        assert await copies.count({"n": {"$in": [0, 1]}}) == 4
+
+    async def test_reserved_names_are_refused(self, copies: Projection) -> None:
+        with pytest.raises(ValueError, match="id"):
+            await copies.put("c-1", 1, {"id": "x"})
