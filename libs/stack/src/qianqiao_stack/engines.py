@@ -5,11 +5,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+from qianqiao_stack.errors import StackError
 from qianqiao_stack.kafka import Kafka
-from qianqiao_stack.process import run_sync
+from qianqiao_stack.process import accepts, free_ports, run_sync, until
 from qianqiao_stack.store import Store, StoreEngine, preferred_engine
 
 KAFKA_IMAGE = "apache/kafka:4.1.1"
@@ -50,10 +52,9 @@ def kafka(folder: Path) -> Iterator[str]:
         yield given
         return
     if containers_wanted():
-        from testcontainers.kafka import KafkaContainer
-
-        with KafkaContainer(KAFKA_IMAGE).with_kraft() as container:
-            yield container.get_bootstrap_server()
+        # apache/kafka speaks KRaft from the start; KafkaContainer knows only Confluent's images, so the ports are ours.
+        with _kafka_container() as bootstrap:
+            yield bootstrap
         return
     cluster = Kafka(folder)
     try:
@@ -72,9 +73,7 @@ def store(folder: Path) -> Iterator[str]:
         yield given
         return
     if containers_wanted():
-        from testcontainers.mongodb import MongoDbContainer
-
-        with MongoDbContainer(MONGO_IMAGE) as container:
+        with import_module("testcontainers.mongodb").MongoDbContainer(MONGO_IMAGE) as container:
             yield container.get_connection_url()
         return
     process = Store(folder, engine=_local_engine())
@@ -84,3 +83,31 @@ def store(folder: Path) -> Iterator[str]:
         yield process.url
     finally:
         process.kill9()
+
+
+@contextmanager
+def _kafka_container() -> Iterator[str]:
+    port = free_ports(1)[0]
+    settings = {
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_PROCESS_ROLES": "broker,controller",
+        "KAFKA_LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}",
+        "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "500",
+        "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
+    }
+    container = import_module("testcontainers.core.container").DockerContainer(KAFKA_IMAGE)
+    container.with_bind_ports(9092, port)
+    for name, value in settings.items():
+        container.with_env(name, value)
+    with container:
+        if not run_sync(lambda: until(lambda: accepts(port), within=120)):
+            raise StackError("stack-container-not-ready", f"{KAFKA_IMAGE} 未就绪", f"{KAFKA_IMAGE} did not get ready")
+        yield f"127.0.0.1:{port}"

@@ -38,7 +38,8 @@ class Home:
     def reset(self) -> bool:
         """Remove the folder and everything in it; False if there was none.
 
-        Raises ``ValueError`` for a folder that no stack made: a mistyped ``QIANQIAO_HOME`` must not cost anyone a home directory.
+        Raises ``ValueError`` for a folder that no stack made: a mistyped ``QIANQIAO_HOME`` must not cost anyone
+        a home directory.
         """
         if not self.path.exists():
             return False
@@ -49,7 +50,7 @@ class Home:
 
 
 def cache_folder(*parts: str) -> Path:
-    """A folder for what is costly to make and safe to lose: ``$XDG_CACHE_HOME/qianqiao/…`` or ``~/.cache/qianqiao/…``."""
+    """A folder below ``$XDG_CACHE_HOME/qianqiao`` or ``~/.cache/qianqiao``: for what may be lost and made again."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     target = Path(base).expanduser().joinpath("qianqiao", *parts)
     target.mkdir(parents=True, exist_ok=True)

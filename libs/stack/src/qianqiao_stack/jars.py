@@ -68,7 +68,7 @@ def _complete(path: Path, jar: Jar) -> bool:
 
 
 def fetch(jars: Sequence[Jar], folder: Path, progress: Progress | None = None) -> None:
-    """Fetch jars by coordinate into ``folder``, a few at a time, each checked against its digest before it gets its name."""
+    """Fetch jars by coordinate into ``folder``, a few at a time; each is checked before it gets its name."""
     downloads = folder.with_name("downloads")
     downloads.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -99,7 +99,7 @@ def _adopt(found: Path, jar: Jar, folder: Path) -> None:
         raise StackError(
             "stack-jar-digest",
             f"取得的 {jar.coordinate} 与清单中的摘要不符，未使用；请再试，仍如此则该来源不可信",
-            f"{jar.coordinate} came with another digest than listed and was not used; if it happens again, distrust the source",
+            f"{jar.coordinate} came with another digest than listed and was not used: if again, distrust the source",
         )
     found.replace(folder / jar.filename)
 

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import os
 import subprocess
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from pathlib import Path
 from qianqiao_stack import jars
 from qianqiao_stack.errors import StackError
 from qianqiao_stack.home import cache_folder
-from qianqiao_stack.java import Java, find_java
-from qianqiao_stack.process import POLL_SECONDS, Process, accepts, free_ports
+from qianqiao_stack.java import find_java
+from qianqiao_stack.process import Process, accepts, free_ports, until
+from qianqiao_stack.startup_cache import StartupCache
 
-DATA = Path(__file__).parent / "data"
+LOG_CONFIG = Path(__file__).parent / "data" / "kafka-log4j2.properties"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ class Node:
 def kafka_uuid() -> str:
     """A random id in Kafka's spelling: 22 characters of URL-safe base64.
 
-    One that begins with a dash is drawn again, as Kafka's own ``Uuid.randomUuid`` does: tools would read it as an option.
+    One that begins with a dash is drawn again, as Kafka's own ``Uuid.randomUuid`` does: tools would take it for an
+    option.
     """
     while (drawn := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
@@ -72,15 +73,13 @@ def properties(node: Node, nodes: Sequence[Node], log_dir: Path) -> dict[str, st
 class Broker(Process):
     """One broker process; it is also a controller."""
 
-    def __init__(self, node: Node, folder: Path, java: Java, class_path: str) -> None:
+    def __init__(self, node: Node, folder: Path, java_command: Sequence[str]) -> None:
         self.node = node
         self.folder = folder
         self.log_file = folder / "server.log"
-        super().__init__(
-            f"kafka-{node.number}",
-            _command(java, class_path, folder, node, self.log_file),
-            log=folder / "console.log",
-        )
+        options = [f"-Dqianqiao.log={self.log_file}", f"-Dlog4j2.configurationFile={LOG_CONFIG}"]
+        command = [*java_command, *options, "kafka.Kafka", str(folder / "server.properties")]
+        super().__init__(f"kafka-{node.number}", command, log=folder / "console.log")
 
     @property
     def address(self) -> str:
@@ -98,37 +97,46 @@ class Broker(Process):
         await self.ready(self.accepting, within=within)
 
 
-def _command(java: Java, class_path: str, folder: Path, node: Node, log_file: Path) -> list[str]:
-    return [
-        java.executable,
-        "-Xms128m",
-        "-Xmx512m",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1" if os.environ.get("QIANQIAO_KAFKA_QUICK") else "-XX:+TieredCompilation",
-        f"-Dqianqiao.log={log_file}",
-        f"-Dlog4j2.configurationFile={DATA / 'kafka-log4j2.properties'}",
-        f"-Dqianqiao.node={node.number}",
-        "-cp",
-        class_path,
-        "kafka.Kafka",
-        str(folder / "server.properties"),
-    ]
-
-
 class Kafka:
     """A cluster of one or three brokers in one folder. What is in the folder is taken up again, ports included."""
 
     def __init__(
-        self, folder: Path, *, brokers: int = 1, ports: Sequence[int] = (), progress: jars.Progress | None = None
+        self,
+        folder: Path,
+        *,
+        brokers: int = 1,
+        ports: Sequence[int] = (),
+        quick: bool = True,
+        keep_startup_cache: bool = False,
+        progress: jars.Progress | None = None,
     ) -> None:
-        """``ports``: client ports to use, one per broker; free ones when empty."""
+        """``ports``: client ports to use, one per broker; free ones when empty.
+
+        ``quick``: light compilation only, which starts sooner and is slower under load: False for measurements.
+        ``keep_startup_cache``: let the first broker leave a start-up cache when it stops, if there is none yet.
+        """
         self.folder = folder
         self.java = find_java()
         self._class_path = jars.class_path(progress)
+        self._cache = StartupCache(self.java, self._class_path, jars.listed()[0])
         self.nodes = self._nodes(brokers, ports)
         self.brokers = [
-            Broker(node, self.folder / f"broker-{node.number}", self.java, self._class_path) for node in self.nodes
+            Broker(
+                node,
+                self.folder / f"broker-{node.number}",
+                self._java_command(quick=quick, make_cache=keep_startup_cache and node.number == 1),
+            )
+            for node in self.nodes
         ]
+
+    def _java_command(self, *, quick: bool, make_cache: bool) -> list[str]:
+        options = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC"]
+        if make_cache and (making := self._cache.make_options()):
+            # A run that makes the cache compiles as usual: only then are there profiles worth keeping.
+            options += making
+        else:
+            options += [*self._cache.use_options(), *(["-XX:TieredStopAtLevel=1"] if quick else [])]
+        return [self.java.executable, *options, "-cp", self._class_path]
 
     @property
     def bootstrap(self) -> str:
@@ -178,7 +186,7 @@ class Kafka:
         return file.read_text().strip()
 
     def _format(self, broker: Broker, log_dir: Path, cluster: str) -> None:
-        """What ``StorageTool format`` leaves behind; its one binary file is the same for every node and is kept in the cache."""
+        """Write what ``StorageTool format`` leaves behind; its binary file is the same for every node, hence cached."""
         checkpoint = self._bootstrap_checkpoint()
         (log_dir / "bootstrap.checkpoint").write_bytes(checkpoint)
         (log_dir / "meta.properties").write_text(
@@ -199,9 +207,9 @@ class Kafka:
         scratch = self.folder / "format"
         scratch.mkdir(parents=True, exist_ok=True)
         config = scratch / "server.properties"
-        config.write_text(
-            "".join(f"{k}={v}\n" for k, v in properties(Node(1, 1, 2), [Node(1, 1, 2)], scratch / "data").items())
-        )
+        example = Node(1, 1, 2)  # its ports are not used: formatting opens none
+        wanted = properties(example, [example], scratch / "data")
+        config.write_text("".join(f"{key}={value}\n" for key, value in wanted.items()))
         command = [self.java.executable, "-XX:TieredStopAtLevel=1", "-cp", self._class_path, "kafka.tools.StorageTool"]
         command += ["format", "-t", kafka_uuid(), "-c", str(config)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -216,20 +224,22 @@ class Kafka:
     async def ready(self, *, within: float = 90) -> None:
         """Wait until every broker accepts clients and is seen by the others."""
         await asyncio.gather(*(broker.ready(broker.accepting, within=within) for broker in self.brokers))
-        await self._all_seen(time.monotonic() + within)
+        await self._all_seen(within)
 
-    async def _all_seen(self, deadline: float) -> None:
+    async def _all_seen(self, within: float) -> None:
         from aiokafka.admin import AIOKafkaAdminClient
 
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
         await admin.start()
+
+        async def complete() -> bool:
+            return len((await admin.describe_cluster())["brokers"]) == len(self.brokers)
+
         try:
-            while len((await admin.describe_cluster())["brokers"]) < len(self.brokers):
-                if time.monotonic() > deadline:
-                    raise StackError(
-                        "stack-kafka-incomplete", "Kafka 集群的节点没有全部加入", "not all brokers joined the cluster"
-                    )
-                await asyncio.sleep(POLL_SECONDS)
+            if not await until(complete, within=within):
+                raise StackError(
+                    "stack-kafka-incomplete", "Kafka 的节点没有全部加入", "not all brokers joined the cluster"
+                )
         finally:
             await admin.close()
 
@@ -240,7 +250,8 @@ class Kafka:
 
     async def stop(self) -> None:
         """Stop all brokers, side by side; state stays in the folder."""
-        await asyncio.gather(*(broker.stop(grace=20) for broker in self.brokers))
+        await asyncio.gather(*(broker.stop(grace=30) for broker in self.brokers))
+        self._cache.keep()
 
 
 def _any_taken(nodes: Sequence[Node]) -> bool:

@@ -1,4 +1,4 @@
-"""The embedded document store as a process of its own: ``python -m qianqiao_stack.mongoeco_server --port P [--path FILE]``.
+"""The embedded document store as a process: ``python -m qianqiao_stack.mongoeco_server --port P [--path FILE]``.
 
 Without ``--path`` it keeps everything in memory. It answers the MongoDB wire protocol on 127.0.0.1.
 """

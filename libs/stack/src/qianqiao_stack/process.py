@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import IO
@@ -42,6 +42,18 @@ def accepts(port: int, host: str = "127.0.0.1") -> bool:
             return True
     except OSError:
         return False
+
+
+async def until(check: Callable[[], bool] | Callable[[], Awaitable[bool]], *, within: float) -> bool:
+    """Ask again and again until ``check()`` is true; False if it is still not after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        answer = check()
+        if answer is True or (not isinstance(answer, bool) and await answer):
+            return True
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _die_with(parent: int) -> Callable[[], None]:
@@ -115,7 +127,7 @@ class Process:
             env={**os.environ, **self.env},
             cwd=self.cwd,
             start_new_session=True,  # Ctrl-C of the terminal reaches only us; we stop our children in order
-            preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509
+            preexec_fn=_die_with(os.getpid()),
         )
 
     async def ready(self, check: Callable[[], bool], *, within: float = 60) -> None:
@@ -123,21 +135,21 @@ class Process:
 
         Raises :class:`StackError` with the end of its log when it exits first or ``within`` seconds pass.
         """
-        deadline = time.monotonic() + within
-        while not check():
+        ended = f"{self.name} 启动后退出，日志 {self.log}", f"{self.name} ended while starting, see {self.log}"
+        slow = (
+            f"{self.name} 在 {within:.0f} 秒内未就绪，日志 {self.log}",
+            f"{self.name} was not ready in {within:.0f} s",
+        )
+
+        def ready_or_gone() -> bool:
             if not self.running:
                 raise StackError(
-                    "stack-process-ended",
-                    f"{self.name} 启动后退出（代码 {self.returncode}），日志 {self.log}：\n{self.tail()}",
-                    f"{self.name} ended while starting (code {self.returncode}), see {self.log}",
+                    "stack-process-ended", f"{ended[0]}（代码 {self.returncode}）：\n{self.tail()}", ended[1]
                 )
-            if time.monotonic() > deadline:
-                raise StackError(
-                    "stack-process-not-ready",
-                    f"{self.name} 在 {within:.0f} 秒内未就绪，日志 {self.log}：\n{self.tail()}",
-                    f"{self.name} was not ready within {within:.0f} s, see {self.log}",
-                )
-            await asyncio.sleep(POLL_SECONDS)
+            return check()
+
+        if not await until(ready_or_gone, within=within):
+            raise StackError("stack-process-not-ready", f"{slow[0]}：\n{self.tail()}", f"{slow[1]}, see {self.log}")
 
     def tail(self, lines: int = 15) -> str:
         """The last lines of its log."""
@@ -170,9 +182,7 @@ class Process:
         """SIGTERM, then SIGKILL after ``grace`` seconds; returns its exit code, negative for a signal."""
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
-        deadline = time.monotonic() + grace
-        while self.running and time.monotonic() < deadline:
-            await asyncio.sleep(POLL_SECONDS)
+        await until(lambda: not self.running, within=grace)
         self.kill9()
         return self.returncode
 

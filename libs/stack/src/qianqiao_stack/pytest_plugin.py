@@ -24,7 +24,7 @@ def pytest_report_header() -> list[str]:
 
 @pytest.fixture(scope="session")
 def qianqiao_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of what the session's engines write; kept by pytest for a while, so their logs can be read after a failure."""
+    """Folder of what the session's engines write; pytest keeps it, so their logs can be read after a failure."""
     return tmp_path_factory.mktemp("qianqiao")
 
 

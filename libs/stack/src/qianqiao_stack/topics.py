@@ -1,6 +1,5 @@
 """Creates the topics of the contracts on a broker, and says where a broker differs from them."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,7 +8,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError
 from qianqiao_contracts import TOPICS, Topic
 
-from qianqiao_stack.process import POLL_SECONDS
+from qianqiao_stack.errors import StackError
+from qianqiao_stack.process import until
 
 MS_PER_DAY = 86_400_000
 
@@ -59,9 +59,16 @@ async def create_topics(
 
 async def _seen(admin: AIOKafkaAdminClient, names: set[str]) -> None:
     """The controller answers a creation before the brokers know of it: wait until they do."""
-    async with asyncio.timeout(30):
-        while not names <= set(await admin.list_topics()):
-            await asyncio.sleep(POLL_SECONDS)
+
+    async def listed() -> bool:
+        return names <= set(await admin.list_topics())
+
+    if not await until(listed, within=30):
+        raise StackError(
+            "stack-topics-not-seen",
+            f"主题已创建但 30 秒内未出现：{sorted(names)}",
+            f"topics were created but did not appear within 30 s: {sorted(names)}",
+        )
 
 
 async def verify_topics(bootstrap: str, *, topics: Iterable[Topic] | None = None) -> list[Difference]:
