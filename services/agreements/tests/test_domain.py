@@ -6,12 +6,12 @@ import unicodedata
 
 import pytest
 from agreements.domain.agreement import MAX_LOG, Actor, State
-from agreements.domain.tables import Subject
+from agreements.domain.tables import Drafted, Subject
 from agreements.domain.terms import Signatory, Terms, canonical, check, digest_of
 from agreements.domain.text import MAX_TEXT, MAX_TITLE, shortened
 from pydantic import ValidationError
 from qianqiao_chassis.errors import Conflict, Forbidden, Invalid, Refused
-from qianqiao_contracts import AgreementAmended, AgreementKind, AgreementSigned, Money
+from qianqiao_contracts import AgreementAmended, AgreementDrafted, AgreementKind, AgreementSigned, Money
 
 from .samples import BUYER, NOW, SELLER, STRANGER, TABLES, draft, signed
 
@@ -277,6 +277,19 @@ def test_every_table_names_its_source() -> None:
 )
 def test_a_draft_names_its_subject(subject: Subject, zh: str) -> None:
     assert TABLES.drafts.matter.worded(subject).zh == zh
+
+
+def test_of_two_redrafts_at_once_the_better_informed_one_stays() -> None:
+    agreement = draft()
+    assert agreement.from_template is not None
+    knows = agreement.from_template
+    agreement.from_template = knows.model_copy(update={"unnamed": ("party-buyer", "party-seller")})
+    both = Drafted(title="演示", text="两个名称", title_en="", text_en="")
+    one = Drafted(title="演示", text="一个名称", title_en="", text_en="")
+    agreement.redraft(both, knows, NOW)
+    agreement.redraft(one, knows.model_copy(update={"unnamed": ("party-seller",)}), NOW)
+    assert agreement.terms.text == "两个名称"
+    assert [type(event) for event in agreement.recorded] == [AgreementDrafted, AgreementAmended]
 
 
 def test_names_cannot_smuggle_anything_into_a_draft() -> None:

@@ -5,13 +5,15 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from itertools import permutations
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from agreements import tables
 from agreements.main import SERVICE, compose
 from agreements.settings import AgreementsSettings
-from agreements.usecases import agreement_id_for_match
+from agreements.usecases import Agreements, agreement_id_for_match
+from qianqiao_chassis.store.projection import Projection
 from qianqiao_chassis.testing.harness import Harness
 from qianqiao_contracts import (
     EventData,
@@ -134,6 +136,28 @@ async def test_the_draft_is_the_same_in_whatever_order_topics_arrive(service: Se
     assert [event.sequence for event in published] == list(range(1, len(published) + 1))
     assert published[-1].data.digest == view["digest"]
     assert await service.parked() == []
+
+
+async def test_a_name_that_arrives_between_our_look_and_our_write_is_not_missed(service: Service) -> None:
+    wiring = service.chassis.wiring
+    (repository,), (projection,) = wiring.repositories, wiring.projections
+
+    class Interrupted:
+        """Lets the name arrive right after the first look, as another process might."""
+
+        def __init__(self) -> None:
+            self.looks = 0
+
+        async def get_many(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+            found = await projection.get_many(ids)
+            self.looks += 1
+            if self.looks == 1:
+                await introduce(service)
+            return found
+
+    parties = cast("Projection", Interrupted())
+    await Agreements(repository, parties, tables.load(), service.clock).draft_from_match("match-1", ACCEPTED)
+    assert "甲方）：演示仪器公司" in (await read(buyer(service)))["text"]
 
 
 async def test_a_name_learnt_late_leaves_a_touched_text_alone(service: Service) -> None:
@@ -318,7 +342,7 @@ async def test_bad_terms_are_refused_with_their_path(drafted: Service, changes: 
 async def test_a_lone_surrogate_is_refused(drafted: Service) -> None:
     headers = {"If-Match": '"1"', "Content-Type": "application/json"}
     reply = await buyer(drafted).patch(PATH, content=b'{"text": "\\ud800"}', headers=headers)
-    assert reply.status_code in (400, 422), reply.text
+    assert (reply.status_code, drafted.problem(reply)["errors"][0]["path"]) == (422, "body.text")
     assert (await read(buyer(drafted)))["revision"] == 1
 
 
@@ -389,6 +413,8 @@ async def test_operators_read_and_do_nothing(drafted: Service, method: str, path
     operator = drafted.client(roles=["operator"])
     assert (await read(operator))["id"] == ID
     assert (await act(operator, method, path, body)).status_code == 403
+    of_buyer = drafted.client(party=BUYER, roles=["operator"])
+    assert (await act(of_buyer, method, path, body)).status_code == 403
     both = drafted.client(party=STRANGER, roles=["operator", "enterprise"])
     assert (await act(both, method, path, body)).status_code == 404
     assert (await read(operator))["revision"] == 1

@@ -16,13 +16,12 @@ def subscriptions(agreements: Agreements) -> Subscriptions:
     """The handlers. All may be called again with the same event: ids are derived, projections guard by sequence."""
     listens = Subscriptions()
 
-    @listens.on(MatchAccepted, reads=["kind", "need", "result", "party_a", "party_b"])
+    @listens.on(MatchAccepted, reads=["kind", "need", "result", "need_title", "result_title", "party_a", "party_b"])
     async def draft(event: Event[MatchAccepted]) -> None:
         await agreements.draft_from_match(event.subject, event.data)
 
-    @listens.on(PartyRegistered, PartyRevised, reads=["name", "kind"])
+    @listens.on(PartyRegistered, PartyRevised, reads=["name"])
     async def keep_party(event: Event[Any]) -> None:
-        facts = {"name": event.data.name, "kind": str(event.data.kind)}
-        await agreements.party_known(event.subject, event.sequence, facts)
+        await agreements.party_known(event.subject, event.sequence, event.data.name)
 
     return listens

@@ -72,9 +72,9 @@ class Agreements:
             # A name may have arrived between our look and our write; whoever writes second looks again.
             await self._redraft(agreement)
 
-    async def party_known(self, party: str, sequence: int, facts: Mapping[str, Any]) -> None:
-        """Keep what is known of a party, and put its name into drafts that were written before it was known."""
-        await self.parties.put(party, sequence, facts)
+    async def party_known(self, party: str, sequence: int, name: str) -> None:
+        """Keep the name of a party, and put it into drafts that were written before it was known."""
+        await self.parties.put(party, sequence, {"name": name})
         after: str | None = None
         while waiting := await self.repository.select(
             {"from_template.unnamed": party, "state": "draft"}, limit=_BATCH, after=after
