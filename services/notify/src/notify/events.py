@@ -4,7 +4,6 @@ from typing import Any
 
 from qianqiao_chassis.consumer.subscriptions import Subscriptions
 from qianqiao_contracts import (
-    CONTACTS,
     AgreementAmended,
     AgreementDrafted,
     AgreementSigned,
@@ -63,7 +62,7 @@ def subscriptions(planner: Planner, contacts: Contacts, names: PartyNames, forge
     async def forget_contact(event: Event[Any]) -> None:
         await forgetting.forget(event.subject)
 
-    @subs.on_tombstone(CONTACTS.name)
+    @subs.on_tombstone(ContactErased.topic.name)
     async def forget_key(key: str) -> None:
         await forgetting.forget(key)
 

@@ -1,0 +1,197 @@
+"""Planning: one delivery per business fact, person and channel, and a row with its reason for every silence."""
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from qianqiao_contracts import (
+    AgreementDrafted,
+    ConsentChanged,
+    MatchAccepted,
+    MatchDeclined,
+    MatchInterest,
+    NeedExpired,
+    NotificationPlanned,
+    NotificationSuppressed,
+    Origin,
+    Reason,
+    Signatory,
+    make_event,
+)
+
+BOTH = [(party, channel) for party in ("party-enterprise", "party-university") for channel in ("email", "sms")]
+
+
+async def planned(harness: Any) -> list[tuple[str, str, str]]:
+    """What was planned since the last call: (template without version, party, channel)."""
+    return sorted(
+        (event.data.template.split("@")[0], event.data.party, event.data.channel.value)
+        for event in await harness.published()
+        if isinstance(event.data, NotificationPlanned)
+    )
+
+
+async def silences(harness: Any) -> set[tuple[str, str]]:
+    """What was suppressed since the last call: (channel, reason)."""
+    return {
+        (event.data.channel.value, event.data.reason.code)
+        for event in await harness.published()
+        if isinstance(event.data, NotificationSuppressed)
+    }
+
+
+async def test_both_sides_are_told_by_both_channels(service: Any, story: Any) -> None:
+    async with service() as harness:
+        await story.introduce(harness)
+        await harness.deliver(story.proposed(), subject=story.match)
+        assert await planned(harness) == [("match-proposed", party, channel) for party, channel in BOTH]
+        assert await harness.parked() == []
+
+
+async def test_the_same_fact_is_told_once_however_often_and_under_whatever_event_id(service: Any, story: Any) -> None:
+    async with service() as harness:
+        await story.introduce(harness)
+        ids = {(await harness.deliver(story.proposed(), subject=story.match)).id for _ in range(3)}
+        assert len(ids) == 3
+        assert len(await planned(harness)) == 4
+        await harness.deliver(story.proposed(), subject="match-2")
+        assert len(await planned(harness)) == 4
+
+
+async def test_doubled_and_shuffled_events_plan_the_same_set(service: Any, story: Any) -> None:
+    sides = {"party_a": story.enterprise, "party_b": story.university}
+    said = [story.proposed(), MatchInterest(**sides, party=story.university), MatchAccepted(**sides)]
+    events = [
+        make_event(data, source="/services/matching", subject=f"match-{n}", sequence=at, time=story.start)
+        for n in range(4)
+        for at, data in enumerate(said, start=1)
+    ]
+    wildly = events * 2
+    random.Random(7).shuffle(wildly)
+    async with service() as calm, service() as wild:
+        for harness, order in ((calm, events), (wild, wildly)):
+            await story.introduce(harness)
+            for event in order:
+                await harness.deliver(event)
+        undisturbed = await planned(calm)
+        assert len(undisturbed) == 4 * (4 + 2 + 4)
+        assert await planned(wild) == undisturbed
+
+
+async def test_the_one_who_acted_is_not_told(service: Any, story: Any) -> None:
+    sides = {"party_a": story.enterprise, "party_b": story.university}
+    async with service() as harness:
+        await story.introduce(harness)
+        await harness.deliver(MatchInterest(**sides, party=story.university), subject=story.match)
+        declined = MatchDeclined(**sides, party=story.enterprise, reason=Reason(code="too_early"))
+        await harness.deliver(declined, subject=story.match, sequence=2)
+        assert await planned(harness) == [
+            ("match-declined", story.university, "email"),
+            ("match-interest", story.enterprise, "email"),
+            ("match-interest", story.enterprise, "sms"),
+        ]
+
+
+async def test_signatories_are_found_inside_the_list(service: Any, story: Any) -> None:
+    drafted = AgreementDrafted(
+        origin=Origin(kind="match", id=story.match),
+        kind="技术开发",
+        title="压力传感器联合开发",
+        parties=(Signatory(party=story.enterprise, role="client"), Signatory(party=story.university, role="contractor")),
+        digest="sha256:0",
+    )
+    async with service() as harness:
+        await story.introduce(harness)
+        await harness.deliver(drafted, subject="agreement-1")
+        assert await planned(harness) == [("agreement-drafted", party, channel) for party, channel in BOTH]
+
+
+async def test_a_need_that_expires_twice_is_two_facts(service: Any, story: Any) -> None:
+    async with service() as harness:
+        await story.introduce(harness)
+        for sequence in (3, 3, 9):
+            await harness.deliver(NeedExpired(party=story.enterprise, title="需求"), subject="need-1", sequence=sequence)
+        assert await planned(harness) == [("need-expired", story.enterprise, "email")] * 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"channels": ("email",)}, ("sms", "channel-not-chosen")),
+        ({"channels": ()}, ("email", "channel-not-chosen")),
+        ({"consents": ()}, ("email", "no-consent")),
+        ({"mobile": None}, ("sms", "no-address")),
+        ({"email": "李@example.org"}, ("email", "address-invalid")),
+    ],
+)
+async def test_every_silence_has_its_reason(
+    service: Any, story: Any, changed: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    async with service() as harness:
+        await story.introduce(harness, **changed)
+        await harness.deliver(story.proposed(), subject=story.match)
+        assert expected in await silences(harness)
+
+
+async def test_consent_counts_for_its_purpose_only(service: Any, story: Any) -> None:
+    async with service() as harness:
+        await story.introduce(harness)
+        contact = story.contact(story.enterprise)
+        for_info = tuple(consent for consent in contact.consents if consent.purpose == "info")
+        changed = ConsentChanged(**{**contact.model_dump(), "consents": for_info})
+        await harness.deliver(changed, subject=contact.contact, sequence=2)
+        await harness.deliver(story.proposed(), subject=story.match)
+        assert await silences(harness) == {("email", "no-consent"), ("sms", "no-consent")}
+
+
+async def test_a_contact_that_comes_after_the_fact_is_waited_for(service: Any, story: Any) -> None:
+    async with service() as harness:
+        await harness.deliver(story.proposed(), subject=story.match)
+        assert await planned(harness) == []
+        await story.introduce(harness)
+        harness.clock.advance(timedelta(seconds=2))
+        await harness.run_due()
+        assert [(party, channel) for _, party, channel in await planned(harness)] == BOTH
+
+
+async def test_after_the_grace_a_missing_contact_is_a_recorded_silence(service: Any, story: Any) -> None:
+    async with service() as harness:
+        await harness.deliver(story.proposed(), subject=story.match)
+        for _ in range(12):
+            harness.clock.advance(timedelta(seconds=10))
+            await harness.run_due()
+        assert await silences(harness) == {("email", "no-contact"), ("sms", "no-contact")}
+        harness.clock.advance(timedelta(days=1))
+        assert await harness.run_due() == 0, "a notice that is done must not come back"
+
+
+async def test_a_missing_name_is_waited_for_and_then_left_out(service: Any, story: Any) -> None:
+    async with service() as harness:
+        contact = story.contact(story.enterprise)
+        await harness.deliver(contact, subject=contact.contact)
+        accepted = MatchAccepted(party_a=story.enterprise, party_b=story.university)
+        await harness.deliver(accepted, subject=story.match)
+        assert await planned(harness) == []
+        harness.clock.advance(timedelta(seconds=61))
+        await harness.run_due()
+        assert await planned(harness) == [("match-accepted", story.enterprise, channel) for channel in ("email", "sms")]
+
+
+async def test_replayed_old_news_is_not_sent(service: Any, story: Any, scripted_smtp: Any, mail_settings: Any) -> None:
+    async with scripted_smtp() as smtp, service(mail_settings(smtp.port)) as harness:
+        await story.introduce(harness)
+        await harness.deliver(story.proposed(), subject=story.match, time=story.start - timedelta(days=30))
+        await harness.run_due()
+        assert smtp.messages == []
+        assert await silences(harness) == {("email", "expired"), ("sms", "expired")}
+
+
+async def test_events_hold_no_address_and_no_text(service: Any, story: Any) -> None:
+    async with service() as harness:
+        await story.introduce(harness)
+        await harness.deliver(story.proposed(), subject=story.match)
+        published = " ".join(event.model_dump_json() for event in await harness.published())
+        assert "delivery" in published
+        for private in ("example.org", "13800138000", "演示联系人", "零点漂移"):
+            assert private not in published
