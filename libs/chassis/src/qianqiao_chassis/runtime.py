@@ -120,7 +120,7 @@ class Process[S: ServiceSettings]:
         )
         self._watch("http", server.failed())
         self.port = server.port
-        log.info("serving", address=f"http://{settings.http_host}:{server.port}", only=self._only or "all")
+        log.info("serving", url=f"http://{settings.http_host}:{server.port}", only=self._only or "all")
 
     def _topics(self) -> list[str]:
         topics = {outbox.topic for outbox in self.chassis.wiring.outboxes}

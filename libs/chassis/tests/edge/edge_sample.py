@@ -74,9 +74,7 @@ def compose(chassis: Chassis[SampleSettings]) -> None:
     async def write(
         body: NoteBody, caller: Annotated[Caller, allow("enterprise")], command: Command, response: Response
     ) -> NoteView:
-        note = Note(
-            id=command.new_id("note"), party=caller.party or "", text=body.text, remind_at=body.remind_at
-        )
+        note = Note(id=command.new_id("note"), party=caller.party or "", text=body.text, remind_at=body.remind_at)
         note = await notes.add(note) if await notes.find(note.id) is None else await notes.get(note.id)
         response.headers["ETag"] = etag(note)
         return NoteView.of(note)
@@ -114,6 +112,11 @@ def compose(chassis: Chassis[SampleSettings]) -> None:
     @routes.get("/broken", dependencies=[public()])
     async def broken() -> dict[str, str]:
         raise RuntimeError("secret detail")
+
+    @routes.get("/names/{id}", dependencies=[public()])
+    async def name(id: str) -> dict[str, str | None]:
+        known = await names.get(id)
+        return {"name": known["name"] if known else None}
 
     @subscriptions.on(PartyRegistered, PartyRevised, reads=["name"])
     async def remember(event: Event[PartyRegistered]) -> None:
