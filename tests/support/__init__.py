@@ -1,0 +1,1 @@
+"""What the cross-service tests share: reading the bus, and the sentences the guarantees are checked by."""
