@@ -34,6 +34,7 @@ class Pump:
         self._lanes: dict[str, Lane] = {}
         self._ready: deque[Lane] = deque()
         self._acked: dict[str, list[int]] = {}
+        self._clearing: dict[str, list[int]] = {}
         # The last sequence published here, per document: an old view of an outbox is not published again.
         self._done: OrderedDict[str, int] = OrderedDict()
         self._wake_send = asyncio.Event()
@@ -62,7 +63,8 @@ class Pump:
     @property
     def pending(self) -> int:
         """Events known here and not yet cleared."""
-        return sum(len(lane) for lane in self._lanes.values()) + sum(map(len, self._acked.values()))
+        uncleared = (*self._acked.values(), *self._clearing.values())
+        return sum(len(lane) for lane in self._lanes.values()) + sum(map(len, uncleared))
 
     async def drained(self) -> None:
         """Return once nothing is left to publish or to clear."""
@@ -165,14 +167,17 @@ class Pump:
             await self._wake_clear.wait()
             self._wake_clear.clear()
             batch, self._acked = self._acked, {}
+            self._clearing = batch
             try:
                 await self._outbox.clear(batch)
             except StoreUnavailable:
                 for id, sequences in batch.items():
                     self._acknowledge(id, sequences)
+                self._clearing = {}
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
+            self._clearing = {}
             pause = 0.05
             metrics.CLEAR_ROUNDS.add(1)
             metrics.PUBLISHED.add(sum(map(len, batch.values())))

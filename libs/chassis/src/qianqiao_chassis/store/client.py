@@ -106,7 +106,7 @@ class Store:
         await self.run("ping", "_probe", lambda probe: probe.find_one({"_id": "none"}))
 
     async def _translate(self, error: PyMongoError, collection: str) -> Exception:
-        if isinstance(error, DuplicateKeyError):
+        if _is_duplicate(error):
             return _already_exists(error, collection)
         if isinstance(error, DocumentTooLarge) or getattr(error, "code", None) in _TOO_LARGE:
             return TooLarge(
@@ -138,8 +138,15 @@ def _too_large() -> TooLarge:
     return TooLarge("document-too-large", "内容超出存储上限。", "The content is larger than the store can hold.")
 
 
-def _already_exists(error: DuplicateKeyError, collection: str) -> AlreadyExists:
-    details: Mapping[str, Any] = error.details or {}
+def _is_duplicate(error: PyMongoError) -> bool:
+    # DocumentDB reports a unique value taken in a find-and-modify as an internal error with PostgreSQL's own words.
+    return isinstance(error, DuplicateKeyError) or (
+        isinstance(error, OperationFailure) and "violates exclusion constraint" in str(error)
+    )
+
+
+def _already_exists(error: PyMongoError, collection: str) -> AlreadyExists:
+    details: Mapping[str, Any] = getattr(error, "details", None) or {}
     fields = sorted(details.get("keyPattern") or {})
     return AlreadyExists(
         "already-exists",

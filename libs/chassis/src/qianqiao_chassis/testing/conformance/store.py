@@ -1,5 +1,7 @@
 """What the repository and the projection promise of any document store."""
 
+# ruff: noqa: D102 - the name of a test is its sentence
+
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+from pydantic import Field
 from qianqiao_contracts import (
     ContactErased,
     Event,
@@ -32,7 +33,7 @@ class Switch(Aggregate):
     changes: int = 0
     number: str | None = None
     wake_at: datetime | None = None
-    notes: list[str] = []
+    notes: list[str] = Field(default_factory=list)
 
     def flip(self) -> None:
         """Change it and record the event."""
