@@ -1,13 +1,13 @@
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-import sys
 
 import pytest
 from qianqiao_chassis.testing.harness import Harness
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from edge_sample import SampleSettings, compose  # noqa: E402
+from edge_sample import SampleSettings, compose
 
 
 @pytest.fixture

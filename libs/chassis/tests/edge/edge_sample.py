@@ -23,6 +23,8 @@ from qianqiao_chassis.http import (
 )
 from qianqiao_chassis.service import Chassis
 from qianqiao_chassis.settings import ServiceSettings
+from qianqiao_chassis.store.projection import Projection
+from qianqiao_chassis.store.repository import Repository
 from qianqiao_contracts import Event, PartyKind, PartyRegistered, PartyRevised, PolicyRetired
 
 
@@ -64,18 +66,16 @@ class NoteView(RequestBody):
         return NoteView(id=note.id, party=note.party, text=note.text, revision=note.revision)
 
 
-def compose(chassis: Chassis[SampleSettings]) -> None:
-    notes = chassis.repository("notes", Note)
-    names = chassis.projection("names")
+def note_routes(notes: Repository[Note]) -> Routes:
     routes = Routes(prefix="/v1", tags=["notes"])
-    subscriptions = Subscriptions()
 
     @routes.post("/notes", status_code=201)
     async def write(
         body: NoteBody, caller: Annotated[Caller, allow("enterprise")], command: Command, response: Response
     ) -> NoteView:
         note = Note(id=command.new_id("note"), party=caller.party or "", text=body.text, remind_at=body.remind_at)
-        note = await notes.add(note) if await notes.find(note.id) is None else await notes.get(note.id)
+        await notes.add_once(note)
+        note = await notes.get(note.id)
         response.headers["ETag"] = etag(note)
         return NoteView.of(note)
 
@@ -105,9 +105,15 @@ def compose(chassis: Chassis[SampleSettings]) -> None:
 
         return NoteView.of(await notes.change(id, decide, if_revision=revision))
 
+    return routes
+
+
+def other_routes(names: Projection, greeting: str) -> Routes:
+    routes = Routes(prefix="/v1")
+
     @routes.get("/greeting")
     async def greet(caller: Annotated[Caller | None, public()]) -> dict[str, str]:
-        return {"greeting": chassis.settings.greeting, "who": caller.subject if caller else "anonymous"}
+        return {"greeting": greeting, "who": caller.subject if caller else "anonymous"}
 
     @routes.get("/broken", dependencies=[public()])
     async def broken() -> dict[str, str]:
@@ -118,6 +124,14 @@ def compose(chassis: Chassis[SampleSettings]) -> None:
         known = await names.get(id)
         return {"name": known["name"] if known else None}
 
+    return routes
+
+
+def compose(chassis: Chassis[SampleSettings]) -> None:
+    notes = chassis.repository("notes", Note)
+    names = chassis.projection("names")
+    subscriptions = Subscriptions()
+
     @subscriptions.on(PartyRegistered, PartyRevised, reads=["name"])
     async def remember(event: Event[PartyRegistered]) -> None:
         if event.data.name == "毒":
@@ -127,7 +141,7 @@ def compose(chassis: Chassis[SampleSettings]) -> None:
     async def remind(id: str) -> None:
         await notes.change(id, Note.close)
 
-    chassis.serve(routes)
+    chassis.serve(note_routes(notes), other_routes(names, chassis.settings.greeting))
     chassis.consume(subscriptions)
     chassis.due(notes, remind)
 

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from qianqiao_chassis.testing.harness import Harness
 from edge_sample import SampleSettings, party
+from qianqiao_chassis.testing.harness import Harness
 
 
 async def test_a_request_is_stored_published_and_read_back(h: Harness[SampleSettings]) -> None:

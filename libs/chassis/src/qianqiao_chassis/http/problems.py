@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -76,8 +77,10 @@ class InternalError(Problem):
         )
 
 
+_NOT_JSON = ("请求体不是正确的 JSON。", "The body is not well-formed JSON.")
 _ROUTER = {
-    400: ("bad-request", "请求格式有误。", "The request is not well formed."),
+    # FastAPI answers 400 to one thing only: a body that cannot be parsed (not UTF-8, nested beyond measure).
+    400: ("malformed-json", *_NOT_JSON),
     404: ("route-unknown", "没有这个地址。", "There is nothing at this address."),
     405: ("method-not-allowed", "此地址不支持该方法。", "This address does not know that method."),
 }
@@ -153,11 +156,12 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 def validation_problem(error: RequestValidationError) -> Problem:
     """Return the problem for a request that FastAPI could not read."""
-    errors = field_errors(error.errors())
-    if any(e.code == "json_invalid" for e in errors):
-        return MalformedJson(
-            "malformed-json", "请求体不是正确的 JSON。", "The body is not well-formed JSON.", errors=errors
-        )
+    found = error.errors()
+    errors = field_errors(found)
+    if found and found[0]["type"] == "json_invalid":
+        position = found[0]["loc"][-1]  # FastAPI puts the place of the mistake where a path would stand
+        errors = [replace(errors[0], path="body")]
+        return MalformedJson("malformed-json", *_NOT_JSON, errors=errors, extra={"position": position})
     if isinstance(error.body, bytes):
         return UnsupportedMediaType(
             "unsupported-media-type",
