@@ -46,6 +46,12 @@ def _listing_rules(kind: str) -> ListingRules:
 
 
 @cache
+def settling_agreements() -> dict[str, bool]:
+    """Kinds of agreement that can settle a listing, and whether they take a result exclusively."""
+    return {str(kind): bool(exclusive) for kind, exclusive in _read("listings")["settling_agreements"].items()}
+
+
+@cache
 def remark_rules() -> RemarkRules:
     """What is remarked about a result."""
     return RemarkRules.model_validate(_read("result_checks"))

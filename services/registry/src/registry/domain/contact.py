@@ -3,10 +3,9 @@
 from datetime import datetime
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 from qianqiao_chassis.aggregate import Aggregate
-from qianqiao_chassis.errors import Refused
+from qianqiao_chassis.errors import FieldError, Invalid, Refused
 from qianqiao_contracts import Channel, Consent, ConsentChanged, ContactDeclared, ContactErased, Reason
 from qianqiao_contracts.values import CodeText, Email, Mobile, Name, ShortText
 
@@ -28,13 +27,21 @@ class ContactText(BaseModel):
         default=(), description="选择的渠道 · Channels the person chose"
     )
 
-    @model_validator(mode="after")
-    def _addresses(self) -> Self:
-        if Channel.EMAIL in self.channels and self.email is None:
-            raise PydanticCustomError("channel_without_address", "the channel email needs an e-mail address")
-        if Channel.SMS in self.channels and self.mobile is None:
-            raise PydanticCustomError("channel_without_address", "the channel sms needs a mobile number")
-        return self
+    def check(self) -> None:
+        """Raise Invalid (code `channel-without-address`) for a channel the person chose but cannot be reached by."""
+        errors = [
+            FieldError(field, "channel-without-address", f"选择该渠道须填写{zh}。", f"The channel needs {en}.")
+            for channel, field, zh, en in _ADDRESSES
+            if channel in self.channels and getattr(self, field) is None
+        ]
+        if errors:
+            raise Invalid("channel-without-address", errors[0].zh, errors[0].en, errors=errors)
+
+
+_ADDRESSES = (
+    (Channel.EMAIL, "email", "邮箱", "an e-mail address"),
+    (Channel.SMS, "mobile", "手机号", "a mobile number"),
+)
 
 
 class ConsentGiven(BaseModel):
@@ -64,7 +71,8 @@ class Contact(Aggregate):
     def declare(
         cls, id_: str, party: str, details: ContactText, consents: tuple[ConsentGiven, ...], by: Actor, now: datetime
     ) -> Self:
-        """Declare a person to reach, with the consents given at the same time."""
+        """Declare a person to reach, with the consents given at the same time. Raises Invalid (ContactText.check)."""
+        details.check()
         contact = cls(id=id_, party=party, details=details)
         contact._note("declare", by, now, before=None)
         for consent in consents:
@@ -73,8 +81,9 @@ class Contact(Aggregate):
         return contact
 
     def revise(self, details: ContactText, by: Actor, now: datetime) -> None:
-        """Replace the details. Raises Refused (code `contact-erased`)."""
+        """Replace the details. Raises Refused (code `contact-erased`), Invalid (see ContactText.check)."""
         self._present()
+        details.check()
         self.details = details
         self._note("revise", by, now)
         self.record(ContactDeclared(**self._whole(details)))

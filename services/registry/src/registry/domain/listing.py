@@ -83,6 +83,11 @@ class Listing(Aggregate):
 
     @property
     @abstractmethod
+    def title(self) -> str:
+        """Its title."""
+
+    @property
+    @abstractmethod
     def compared_text(self) -> str:
         """The text that is screened for near-duplicates."""
 
@@ -160,6 +165,10 @@ class Listing(Aggregate):
             self._enter(after, step, by, now)
             self._settled(settlement)
 
+    def drop_settlement(self, id_: str) -> None:
+        """Stop waiting for a settlement; one that is complete stays."""
+        self.settlements = tuple(kept for kept in self.settlements if kept.id != id_ or kept.settled_at is not None)
+
     @abstractmethod
     def _settling_step(self, settlement: Settlement) -> str:
         """Name the step that the settlement takes once it is complete."""
@@ -190,6 +199,14 @@ def validity(now: datetime, rules: ListingRules) -> tuple[datetime, datetime]:
     """Return (when to ask for confirmation, when it expires) for something confirmed `now`."""
     expires = now + timedelta(days=rules.expires_after_days)
     return expires - timedelta(days=rules.prompt_before_days), expires
+
+
+def check_audience(visibility: Visibility, audience: Sequence[str]) -> None:
+    """Raise Invalid (code `audience-without-targeting`) for an audience of what is not targeted."""
+    if audience and visibility is not Visibility.TARGETED:
+        zh, en = "只有“定向”发布可以指定对象。", "Only a targeted listing (定向) is addressed to an audience."
+        error = FieldError("audience", "audience-without-targeting", zh, en)
+        raise Invalid(error.code, zh, en, errors=[error])
 
 
 def refuse_contact_data(fields: Sequence[tuple[str, str | None]]) -> None:

@@ -131,7 +131,7 @@ class QualityRules(_Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What of a need the score looks at. `indicators` counts structured constraints; budget is in fen, 0 = not stated."""
+    """What of a need the score looks at. `indicators` counts structured constraints; 0 fen: no budget stated."""
 
     title: str
     difficulty: str

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 from qianqiao_contracts import (
     IntellectualProperty,
     Maturity,
@@ -23,7 +22,7 @@ from qianqiao_contracts import (
 from qianqiao_contracts.values import Flag, Id, Keywords, Label, Modes, Sectors, Title, bounded, within
 
 from registry.domain.lifecycle import Actor, Machine, Name, Transition
-from registry.domain.listing import Listing, ListingRules, Origin, refuse_contact_data, validity
+from registry.domain.listing import Listing, ListingRules, Origin, check_audience, refuse_contact_data, validity
 from registry.domain.settlement import Settlement
 from registry.domain.visibility import told, told_title
 
@@ -101,14 +100,14 @@ class ResultText(BaseModel):
         default=(), description="定向发布的对象 · Parties a targeted result is addressed to"
     )
 
-    @model_validator(mode="after")
-    def _audience_of_targeted(self) -> Self:
-        if self.audience and self.visibility is not Visibility.TARGETED:
-            raise PydanticCustomError("audience_without_targeting", "an audience belongs to 定向 only")
-        return self
+    @property
+    def compared(self) -> str:
+        """Title and summary: what two listings of one result have in common."""
+        return f"{self.title}\n{self.summary}"
 
-    def refuse_contacts(self) -> None:
-        """Raise Invalid (`contact-data-in-public-text`) where strangers would read contact data."""
+    def check(self) -> None:
+        """Raise Invalid: `contact-data-in-public-text` where strangers would read it, `audience-without-targeting`."""
+        check_audience(self.visibility, self.audience)
         open_texts: list[tuple[str, str | None]] = [("title", self.title), ("public_summary", self.public_summary)]
         open_texts += [(f"keywords[{position}]", word) for position, word in enumerate(self.keywords)]
         if self.visibility is Visibility.PUBLIC:
@@ -143,8 +142,8 @@ class Result(Listing):
         now: datetime,
         origin: Origin | None = None,
     ) -> Self:
-        """Put a new result on offer. Raises Invalid (`contact-data-in-public-text`)."""
-        content.refuse_contacts()
+        """Put a new result on offer. Raises Invalid (see ResultText.check)."""
+        content.check()
         ask, expires = validity(confirmed, rules)
         result = cls(
             id=id_,
@@ -176,13 +175,18 @@ class Result(Listing):
         return self.content.audience
 
     @property
+    def title(self) -> str:
+        """Its title."""
+        return self.content.title
+
+    @property
     def compared_text(self) -> str:
-        """Title and summary: what two listings of one result have in common."""
-        return f"{self.content.title}\n{self.content.summary}"
+        """The text that is screened for near-duplicates."""
+        return self.content.compared
 
     def revise(self, content: ResultText, bands: list[str], by: Actor, now: datetime) -> None:
-        """Replace what it says. Raises Refused, Invalid (`contact-data-in-public-text`)."""
-        content.refuse_contacts()
+        """Replace what it says. Raises Refused, Invalid (see ResultText.check)."""
+        content.check()
         self._take("revise", by, now)
         self.content, self.bands = content, bands
         self.record(ResultRevised(**self._told()))

@@ -1,0 +1,1 @@
+"""What a caller can ask the registry for: load, decide, save."""
