@@ -1,9 +1,10 @@
 """The engine: both sides of the market, searched and scored."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from matching.engine import analyzer, score, weights
+from matching.engine import analyzer, weights
+from matching.engine import score as scoring
 from matching.engine.candidates import CandidateIndex, TantivyIndex
 from matching.engine.items import Item
 from matching.engine.score import PROPOSE_FROM, Score, score_needs, score_results
@@ -11,7 +12,7 @@ from matching.engine.shelf import Shelf
 from matching.engine.tables import table
 from matching.engine.vectors import NeedVector, ResultVector, need_vector, result_vector
 
-VERSION = f"{analyzer.VERSION} {weights.VERSION} {score.VERSION}"
+VERSION = f"{analyzer.VERSION} {weights.VERSION} {scoring.VERSION}"
 """Everything a score depends on beside the two items."""
 _CANDIDATES = table("weights")["candidates"]
 
@@ -39,13 +40,17 @@ class Engine:
         """Hold a result; False if this version or a later one is held."""
         return version > self.results.version(item.id) and self.results.put(item.id, version, result_vector(item))
 
-    def rank(self, need: Item) -> list[Ranked]:
-        """Return the results for a need, best first; equal probabilities by finer coverage, then by id."""
+    def rank(self, need: Item, also: Iterable[str] = ()) -> list[Ranked]:
+        """Return the results for a need, best first; equal probabilities by finer coverage, then by id.
+
+        Results named in `also` are ranked whether or not they are among the candidates found.
+        """
         analysed = need_vector(need)
-        ids = self.results.search(analysed.heaviest, _CANDIDATES["found"])
+        found = self.results.search(analysed.heaviest, _CANDIDATES["found"])
+        ids = [id for id in dict.fromkeys([*found, *also]) if id in self.results]
         vectors = [vector for id in ids if (vector := self.results.vector(id)) is not None]
         scores = score_results(analysed.vector, vectors)
-        return sorted((Ranked(id, found) for id, found in zip(ids, scores, strict=True)), key=_order)
+        return sorted((Ranked(id, score) for id, score in zip(ids, scores, strict=True)), key=_order)
 
     def needs_for(self, result: Item, *, least: float = PROPOSE_FROM) -> list[Ranked]:
         """Return the needs which `result` fits with at least this probability, best first."""

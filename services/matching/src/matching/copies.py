@@ -1,0 +1,122 @@
+"""This service's copies of needs and results: the truth from which every process fills its index.
+
+Content and status of an item are two documents, each guarded by the sequence of the event that wrote it. So a step
+that overtakes the content it belongs to (a record taken out of turn by an operator) loses neither.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from qianqiao_chassis.clock import Clock
+from qianqiao_chassis.store.projection import Projection
+from qianqiao_contracts import EventData
+
+_STATUS: Final = "status:"
+_IMMATERIAL: Final = {"last_confirmed", "visibility", "channel", "park", "people_roles"}
+
+
+class Status(StrEnum):
+    """Whether an item takes part in matching."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy[C: EventData]:
+    """An item as this service knows it. `versions` are the events that brought its content and its status."""
+
+    id: str
+    versions: tuple[int, int]
+    content: C
+    is_open: bool
+
+    @property
+    def digest(self) -> str:
+        """Names the material content: what a person would look at again if it changed."""
+        return hashlib.sha256(self.content.model_dump_json(exclude=_IMMATERIAL).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one stored document says: new content of an item, or its new status."""
+
+    key: str
+    item: str
+    sequence: int
+    changed_at: datetime
+    content: dict[str, Any] | None
+    status: Status | None
+
+
+class Copies[C: EventData]:
+    """The copies of one kind."""
+
+    def __init__(self, projection: Projection, kind: type[C], clock: Clock) -> None:
+        self._projection = projection
+        self._kind = kind
+        self._clock = clock
+
+    async def put_content(self, id: str, sequence: int, content: C) -> Change:
+        """Store the content that event number `sequence` of the item brought, unless a later one is stored."""
+        change = Change(id, id, sequence, self._clock.now(), content.model_dump(mode="json"), None)
+        await self._projection.put(id, sequence, {"content": change.content, "changed_at": change.changed_at})
+        return change
+
+    async def put_status(self, id: str, sequence: int, status: Status) -> Change:
+        """Store the status that event number `sequence` of the item brought, unless a later one is stored."""
+        change = Change(f"{_STATUS}{id}", id, sequence, self._clock.now(), None, status)
+        document = {"of": id, "status": status.value, "changed_at": change.changed_at}
+        await self._projection.put(change.key, sequence, document)
+        return change
+
+    async def get(self, id: str) -> Copy[C] | None:
+        """Return one copy, None where no content is known."""
+        return (await self.get_many([id])).get(id)
+
+    async def get_many(self, ids: Sequence[str]) -> dict[str, Copy[C]]:
+        """Return the copies there are, by id."""
+        found = await self._projection.get_many([key for id in ids for key in (id, f"{_STATUS}{id}")])
+        copies: dict[str, Copy[C]] = {}
+        for id in ids:
+            stored, status = found.get(id), found.get(f"{_STATUS}{id}")
+            if stored is not None:
+                copies[id] = Copy(
+                    id,
+                    (stored["sequence"], status["sequence"] if status else 0),
+                    self.read(stored["content"]),
+                    status is None or status["status"] == Status.OPEN,
+                )
+        return copies
+
+    def read(self, content: dict[str, Any]) -> C:
+        """Return stored content; fields that this version does not know are left out."""
+        return self._kind.model_validate(content, extra="ignore")
+
+    async def changed(self, since: datetime | None, after: str, most: int) -> list[Change]:
+        """Return a page of what changed at or after `since` (None: ever), in the order of the keys after `after`."""
+        where: dict[str, Any] = {"id": {"$gt": after}}
+        if since is not None:
+            where["changed_at"] = {"$gte": since}
+        return [_change(document) for document in await self._projection.select(where, limit=most)]
+
+    async def changed_between(self, since: datetime, until: datetime, after: str, most: int) -> list[Change]:
+        """Return a page of what changed in a span of time, both ends included."""
+        where = {"id": {"$gt": after}, "changed_at": {"$gte": since, "$lte": until}}
+        return [_change(document) for document in await self._projection.select(where, limit=most)]
+
+
+def _change(document: dict[str, Any]) -> Change:
+    status = document.get("status")
+    return Change(
+        document["id"],
+        document.get("of", document["id"]),
+        document["sequence"],
+        document["changed_at"],
+        document.get("content"),
+        Status(status) if status else None,
+    )

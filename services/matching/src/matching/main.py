@@ -1,0 +1,100 @@
+"""The composition root: the only place where concrete parts meet."""
+
+import asyncio
+from datetime import timedelta
+from typing import NoReturn
+
+from qianqiao_chassis.service import Chassis, run
+from qianqiao_chassis.store.query import Index
+from qianqiao_contracts import NeedContent, ResultContent
+
+from matching import api, events
+from matching.copies import Copies
+from matching.domain import Look, Match, Rules
+from matching.engine.contents import need_item, result_item
+from matching.engine.engine import Engine
+from matching.engine.tables import table
+from matching.follower import Follower
+from matching.proposing import Market, Proposer
+from matching.settings import MatchingSettings
+from matching.usecases import Matching, SecondLooks
+
+SERVICE = "matching"
+
+
+def rules() -> Rules:
+    """Return the rules of proposing from data/policy.toml."""
+    data = table("policy")
+    return Rules(
+        per_need=data["proposals"]["per_need"],
+        per_institution=data["proposals"]["per_institution"],
+        answer_within=timedelta(days=data["answer"]["days"]),
+    )
+
+
+def compose(chassis: Chassis[MatchingSettings]) -> None:
+    """Wire the service."""
+    market = _market(chassis)
+    looks = chassis.repository("looks", Look)
+    delay = timedelta(seconds=chassis.settings.second_look_s)
+    overlap = timedelta(seconds=chassis.settings.overlap_s)
+    matching = Matching(market, Proposer(market), looks, SecondLooks(looks, chassis.clock, delay), overlap)
+    chassis.consume(events.subscriptions(matching))
+    chassis.serve(api.routes(matching))
+    chassis.due(market.matches, matching.lapse)
+    chassis.due(looks, matching.look_again)
+    _index(chassis, market)
+
+
+def _market(chassis: Chassis[MatchingSettings]) -> Market:
+    engine = Engine()
+    overlap = timedelta(seconds=chassis.settings.overlap_s)
+    changed = [Index(("changed_at", 1))]
+    needs = Copies(chassis.projection("needs", indexes=changed), NeedContent, chassis.clock)
+    results = Copies(chassis.projection("results", indexes=changed), ResultContent, chassis.clock)
+    return Market(
+        needs=needs,
+        results=results,
+        followed_needs=Follower("needs", needs, need_item, engine.needs, engine.put_need, overlap=overlap),
+        followed_results=Follower("results", results, result_item, engine.results, engine.put_result, overlap=overlap),
+        engine=engine,
+        matches=chassis.repository(
+            "matches",
+            Match,
+            indexes=[
+                Index(("proposal.need", 1)),
+                Index(("proposal.result", 1), ("state", 1)),
+                Index(("parties", 1), ("proposed_at", -1), ("id", 1)),
+            ],
+        ),
+        clock=chassis.clock,
+        rules=rules(),
+    )
+
+
+def _index(chassis: Chassis[MatchingSettings], market: Market) -> None:
+    """Rebuild the index before anything is served or consumed; keep it settled; finish what is under way at the end."""
+    followers = (market.followed_needs, market.followed_results)
+
+    @chassis.on_start
+    async def rebuild() -> None:
+        for follower in followers:
+            await follower.rebuild()
+
+    @chassis.on_stop
+    async def stop() -> None:
+        for follower in followers:
+            await follower.stop()
+
+    async def settle() -> None:
+        while True:
+            await asyncio.sleep(chassis.settings.settle_every_s)
+            for follower in followers:
+                await follower.settle()
+
+    chassis.background("index", settle)
+
+
+def main() -> NoReturn:
+    """Run the command line of the service."""
+    run(SERVICE, MatchingSettings, compose)

@@ -1,0 +1,76 @@
+"""What is known of one need and one result together: whether the pair may be proposed, and the proposal itself."""
+
+from dataclasses import dataclass
+
+from qianqiao_contracts import Band, ConstraintCheck, NeedContent, ResultContent
+
+from matching.copies import Copy
+from matching.domain import Proposal
+from matching.engine.constraints import check_all, fails_a_must
+from matching.engine.contents import need_item, result_item
+from matching.engine.items import Item
+from matching.engine.reasons import explain, may_quote
+from matching.engine.score import Score, band_of
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A need, a result and their score."""
+
+    need: Copy[NeedContent]
+    result: Copy[ResultContent]
+    score: Score
+    checks: tuple[ConstraintCheck, ...]
+
+    @classmethod
+    def of(cls, need: Copy[NeedContent], result: Copy[ResultContent], score: Score) -> "Pair":
+        """Return the pair with its constraints checked."""
+        return cls(need, result, score, check_all(need.content.constraints, result.content.measured))
+
+    @property
+    def basis(self) -> str:
+        """Names the material content of both sides."""
+        return f"{self.need.digest}-{self.result.digest}"
+
+    @property
+    def institution(self) -> str:
+        """The leading party of the result."""
+        return self.result.content.parties[0]
+
+    @property
+    def is_admissible(self) -> bool:
+        """Whether the pair may be proposed: both open, not within one party, no must known to be unmet."""
+        return (
+            self.need.is_open
+            and self.result.is_open
+            and self.need.content.party not in self.result.content.parties
+            and not fails_a_must(self.need.content.constraints, self.checks)
+        )
+
+    @property
+    def items(self) -> tuple[Item, Item]:
+        """Both as the engine sees them."""
+        return need_item(self.need.id, self.need.content), result_item(self.result.id, self.result.content)
+
+    def proposal(self) -> Proposal:
+        """Return what to propose. Raises ValueError for a pair below the least band."""
+        band = band_of(self.score.probability)
+        if band is None:
+            raise ValueError("this pair is below the threshold and must not be proposed")
+        need, result = self.items
+        reasons, gaps = explain(self.need.content, need, self.result.content, result, self.checks)
+        quote = may_quote(self.need.content, self.result.content)
+        return Proposal(
+            need=self.need.id,
+            result=self.result.id,
+            party_a=self.need.content.party,
+            parties_b=self.result.content.parties,
+            need_title=self.need.content.title if quote else None,
+            result_title=self.result.content.title if quote else None,
+            basis=self.basis,
+            band=Band(band),
+            score=self.score.probability,
+            reasons=reasons,
+            gaps=gaps,
+            constraints=self.checks if quote else (),
+        )

@@ -1,0 +1,210 @@
+"""Proposing: for one need, find what fits best, and make the open proposals say exactly that.
+
+Everything that changes on either side ends here. What is proposed for a need depends on what is open and on the rules,
+not on the order in which it came (docs/decisions/proposals-deterministic.md).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched
+from typing import Final
+
+from qianqiao_chassis.clock import Clock
+from qianqiao_chassis.errors import Refused
+from qianqiao_chassis.store.repository import Repository
+from qianqiao_contracts import NeedContent, ResultContent
+
+from matching.copies import Copies, Copy
+from matching.domain import REFUSED, Candidate, Match, Proposal, Rules, State, barred, choose, latest_rounds
+from matching.engine.contents import need_item
+from matching.engine.engine import Engine, Ranked
+from matching.engine.score import PROPOSE_FROM
+from matching.follower import Follower
+from matching.pairs import Pair
+
+_READ_AT_ONCE: Final = 10
+_ROUNDS: Final = 3
+_MATCHES_OF_A_NEED: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What proposing stands on: the copies, the index that follows them, the matches."""
+
+    needs: Copies[NeedContent]
+    results: Copies[ResultContent]
+    followed_needs: Follower[NeedContent]
+    followed_results: Follower[ResultContent]
+    engine: Engine
+    matches: Repository[Match]
+    clock: Clock
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """What should be proposed for a need now, best first, and what was looked at for it."""
+
+    need: Copy[NeedContent]
+    chosen: tuple[Pair, ...]
+    admissible: frozenset[str]
+
+
+type Decide = Callable[[Match], None]
+
+
+class Proposer:
+    """Keeps the proposals of a need right. One refresh per need at a time in a process; across processes the id of a
+    match, its revision and the checks after writing keep what two of them do at once consistent."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def refresh(self, need_id: str) -> None:
+        """Propose what fits the need best now; take back what nobody answered and no longer does. Idempotent."""
+        async with self._alone(need_id):
+            for _ in range(_ROUNDS):
+                if await self._refresh_once(need_id):
+                    return
+        # Still moving after three rounds: whoever moved it refreshes it, too, and the second look follows.
+
+    async def rank(self, need: Copy[NeedContent], also: Iterable[str] = ()) -> list[Ranked]:
+        """Return the results known for a need, best first, whatever their band; those in `also` in any case."""
+        await self._market.followed_results.catch_up()
+        return self._market.engine.rank(need_item(need.id, need.content), also)
+
+    async def close(self, matches: Sequence[Match], reason: str, *, party: str | None = None) -> None:
+        """Take back the open ones among `matches`."""
+        now = self._market.clock.now()
+        open_ids = [match.id for match in matches if match.is_open]
+        withdraw = _withdrawing(reason, now, party)
+        await asyncio.gather(*(self._market.matches.change(id, withdraw) for id in open_ids))
+
+    async def _refresh_once(self, need_id: str) -> bool:
+        """Return whether need and results were still the same after writing."""
+        market = self._market
+        # Matches first, then the index: so every result that an existing match names is in what is searched.
+        existing = await market.matches.select({"proposal.need": need_id}, limit=_MATCHES_OF_A_NEED)
+        need = await market.needs.get(need_id)
+        if need is None:
+            return True
+        if not need.is_open:
+            await self.close(existing, "need_gone", party=need.content.party)
+            return True
+        latest = latest_rounds(existing)
+        selection = await self._select(need, latest)
+        proposed = [pair for pair in selection.chosen if await self._propose(pair, latest.get(pair.result.id))]
+        await self._take_back(selection, latest)
+        return not proposed or await self._unchanged(need, proposed)
+
+    async def _select(self, need: Copy[NeedContent], latest: dict[str, Match]) -> _Selection:
+        fitting = [ranked for ranked in await self.rank(need, latest) if ranked.score.probability >= PROPOSE_FROM]
+        pairs: dict[str, Pair] = {}
+        chosen: list[str] = []
+        for some in batched(fitting, _READ_AT_ONCE, strict=False):
+            results = await self._market.results.get_many([ranked.id for ranked in some])
+            for ranked in some:
+                if (result := results.get(ranked.id)) is not None:
+                    pair = Pair.of(need, result, ranked.score)
+                    if pair.is_admissible and not barred(latest.get(result.id), pair.basis):
+                        pairs[result.id] = pair
+            chosen = choose((Candidate(id, pair.institution) for id, pair in pairs.items()), self._market.rules)
+            if len(chosen) == self._market.rules.per_need:
+                break
+        return _Selection(need, tuple(pairs[id] for id in chosen), frozenset(pairs))
+
+    async def _propose(self, pair: Pair, held: Match | None) -> bool:
+        """Make the pair's match open and up to date; return whether anything was written."""
+        market, now = self._market, self._market.clock.now()
+        if held is None or held.state in REFUSED:
+            match = Match.propose(pair.proposal(), 1 if held is None else held.round + 1, now, market.rules)
+            return await market.matches.add_once(match)
+        if held.state is State.WITHDRAWN:
+            return await self._try(held.id, _reopening(pair.proposal(), now, market.rules))
+        if held.untouched and held.proposal.basis != pair.basis:
+            return await self._try(held.id, _revising(pair.proposal()))
+        return False
+
+    async def _try(self, id: str, decide: Decide) -> bool:
+        try:
+            await self._market.matches.change(id, decide)
+        except Refused:
+            return False  # another process, or the parties, were faster
+        return True
+
+    async def _take_back(self, selection: _Selection, latest: dict[str, Match]) -> None:
+        """Withdraw unanswered proposals that are no longer among the chosen."""
+        chosen = {pair.result.id for pair in selection.chosen}
+        now, market = self._market.clock.now(), self._market
+        for result_id, match in latest.items():
+            if not match.untouched or result_id in chosen:
+                continue
+            if result_id in selection.admissible:
+                reason = "superseded"
+            elif market.followed_results.is_closed(result_id):
+                reason = "result_gone"
+            elif result_id in market.engine.results:
+                reason = "revised"
+            else:
+                continue  # not in this process's view yet: leave it to whoever proposed it, and to the second look
+            await self._try(match.id, _withdrawing_untouched(reason, now))
+
+    async def _unchanged(self, need: Copy[NeedContent], proposed: Sequence[Pair]) -> bool:
+        """Look again after writing: a withdrawal or revision that did not see our match must be seen by us."""
+        market = self._market
+        results_then = {pair.result.id: pair.result.versions for pair in proposed}
+        need_now, results_now = await asyncio.gather(
+            market.needs.get(need.id), market.results.get_many(list(results_then))
+        )
+        return (
+            need_now is not None
+            and need_now.versions == need.versions
+            and all(id in results_now and results_now[id].versions == then for id, then in results_then.items())
+        )
+
+    @asynccontextmanager
+    async def _alone(self, need_id: str) -> AsyncIterator[None]:
+        lock, users = self._locks.get(need_id, (asyncio.Lock(), 0))
+        self._locks[need_id] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks[need_id]
+            if users == 1:
+                del self._locks[need_id]
+            else:
+                self._locks[need_id] = (lock, users - 1)
+
+
+def _withdrawing(reason: str, now: datetime, party: str | None) -> Decide:
+    def decide(match: Match) -> None:
+        match.withdraw(reason, now, party=party)
+
+    return decide
+
+
+def _withdrawing_untouched(reason: str, now: datetime) -> Decide:
+    def decide(match: Match) -> None:
+        if match.untouched:  # an answer given meanwhile keeps the match
+            match.withdraw(reason, now)
+
+    return decide
+
+
+def _revising(proposal: Proposal) -> Decide:
+    def decide(match: Match) -> None:
+        match.revise(proposal)
+
+    return decide
+
+
+def _reopening(proposal: Proposal, now: datetime, rules: Rules) -> Decide:
+    def decide(match: Match) -> None:
+        match.reopen(proposal, now, rules)
+
+    return decide

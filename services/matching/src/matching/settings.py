@@ -1,0 +1,32 @@
+"""Settings of this service; rules of matching are data files, not settings."""
+
+from pydantic import Field
+from qianqiao_chassis.settings import ServiceSettings
+
+
+class MatchingSettings(ServiceSettings):
+    """The environment variables `QIANQIAO_…` of the matching service."""
+
+    second_look_s: float = Field(
+        5.0,
+        gt=0,
+        le=600,
+        description="变更之后多少秒再看一次 / seconds after a change until it is looked at a second time",
+        examples=[5],
+    )
+    overlap_s: float = Field(
+        2.0,
+        ge=0.1,
+        le=60,
+        description="索引追赶时向前重叠的秒数，须大于各进程的时钟偏差 / "
+        "seconds by which readings of the store overlap; keep it above the clock difference between processes",
+        examples=[2],
+    )
+    settle_every_s: float = Field(
+        0.5,
+        gt=0,
+        le=60,
+        description="每隔多少秒把新条目并入候选索引（新条目随时可查到）/ "
+        "seconds between commits of the candidate index; fresh items are found all the same",
+        examples=[0.5],
+    )

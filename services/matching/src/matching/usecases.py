@@ -1,0 +1,237 @@
+"""What callers and events can ask for."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from qianqiao_chassis.clock import Clock
+from qianqiao_chassis.errors import NotFound
+from qianqiao_chassis.store.repository import Repository
+from qianqiao_contracts import NeedContent, ResultContent
+
+from matching.copies import Copy, Status
+from matching.domain import OPEN, Look, Match, decline_reason
+from matching.engine.contents import result_item
+from matching.pairs import Pair
+from matching.proposing import Market, Proposer
+
+_PAGE: Final = 200
+_SIDE_BY_SIDE: Final = 4
+
+
+class SecondLooks:
+    """Writes down that what changes now is to be looked at again a little later."""
+
+    def __init__(self, looks: Repository[Look], clock: Clock, delay: timedelta) -> None:
+        self._looks = looks
+        self._clock = clock
+        self._delay = delay
+        self._second = -1
+        self._written: asyncio.Future[None] | None = None
+
+    async def mark(self) -> None:
+        """Have what changed in this second looked at again. One write per second and process."""
+        now = self._clock.now()
+        second = int(now.timestamp())
+        failed = self._written is not None and self._written.done() and self._written.exception() is not None
+        if second != self._second or self._written is None or failed:
+            self._second = second
+            self._written = asyncio.ensure_future(self._write(now))
+        await asyncio.shield(self._written)
+
+    async def name(self, need: str) -> None:
+        """Have one need looked at as soon as may be."""
+        look = Look(id=f"look-{need}")
+        due = self._clock.now()
+        look.name(need, due)
+        if not await self._looks.add_once(look):
+            await self._looks.change(look.id, lambda held: held.name(need, due))
+
+    async def _write(self, now: datetime) -> None:
+        look = Look(id=Look.id_at(now))
+        look.cover(now, now + self._delay)
+        if not await self._looks.add_once(look):
+            await self._looks.change(look.id, lambda held: held.cover(now, now + self._delay))
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Everything the service does. Event handlers may be called again for the same event: all of it is idempotent."""
+
+    market: Market
+    proposer: Proposer
+    looks: Repository[Look]
+    second: SecondLooks
+    overlap: timedelta
+
+    # ---- what changes on either side -------------------------------------------------------------------------------
+
+    async def need_changed(self, id: str, sequence: int, content: NeedContent) -> None:
+        """A need was posted or revised."""
+        change, _ = await asyncio.gather(self.market.needs.put_content(id, sequence, content), self.second.mark())
+        await self.market.followed_needs.take(change)
+        await self.proposer.refresh(id)
+
+    async def need_stepped(self, id: str, sequence: int, status: Status) -> None:
+        """A need left matching or came back."""
+        change, _ = await asyncio.gather(self.market.needs.put_status(id, sequence, status), self.second.mark())
+        await self.market.followed_needs.take(change)
+        await self.proposer.refresh(id)
+
+    async def result_changed(self, id: str, sequence: int, content: ResultContent) -> None:
+        """A result was listed or revised."""
+        change, _ = await asyncio.gather(self.market.results.put_content(id, sequence, content), self.second.mark())
+        await self.market.followed_results.take(change)
+        await self._refresh_around(id)
+
+    async def result_stepped(self, id: str, sequence: int, status: Status) -> None:
+        """A result left matching or came back."""
+        change, _ = await asyncio.gather(self.market.results.put_status(id, sequence, status), self.second.mark())
+        await self.market.followed_results.take(change)
+        await self._refresh_around(id)
+
+    async def _refresh_around(self, result_id: str) -> None:
+        """Refresh every need that the result fits or is proposed for."""
+        market = self.market
+        await market.followed_needs.catch_up()
+        result = await market.results.get(result_id)
+        if result is None:
+            return
+        matches = await self._matches_of_result(result_id)
+        if not result.is_open:
+            await self.proposer.close(matches, "result_gone", party=result.content.parties[0])
+            fitting = []
+        else:
+            fitting = [ranked.id for ranked in market.engine.needs_for(result_item(result_id, result.content))]
+        await self._refresh_all(list(dict.fromkeys([*fitting, *(match.proposal.need for match in matches)])))
+
+    async def _matches_of_result(self, result_id: str) -> list[Match]:
+        """Those that a change of the result may change: open ones, read page by page."""
+        found: list[Match] = []
+        where = {"proposal.result": result_id, "state": {"$in": sorted(OPEN)}}
+        while True:
+            page = await self.market.matches.select(where, limit=_PAGE, after=found[-1].id if found else None)
+            found += page
+            if len(page) < _PAGE:
+                return found
+
+    async def _refresh_all(self, needs: Sequence[str]) -> None:
+        slots = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+        async def one(need: str) -> None:
+            async with slots:
+                await self.proposer.refresh(need)
+
+        async with asyncio.TaskGroup() as group:
+            for need in needs:
+                group.create_task(one(need))
+
+    # ---- timers ----------------------------------------------------------------------------------------------------
+
+    async def lapse(self, match_id: str) -> None:
+        """Close a match whose time is over; the next best may take its place."""
+        lapsed: list[bool] = []
+        match = await self.market.matches.change(match_id, lambda held: lapsed.append(held.lapse(self.now())))
+        if lapsed[-1]:
+            await self.second.name(match.proposal.need)
+
+    async def look_again(self, look_id: str) -> None:
+        """Refresh the needs that a look covers, where any result changed at about the same time."""
+        look = await self.looks.get(look_id)
+        for need in look.needs:
+            await self.proposer.refresh(need)
+        if look.since is not None and look.until is not None:
+            await self._look_between(look.since, look.until)
+        await self.looks.change(look_id, lambda held: held.done(look))
+
+    async def _look_between(self, since: datetime, until: datetime) -> None:
+        followed = self.market.followed_results
+        begin, end, after = since - self.overlap, until + self.overlap, ""
+        await followed.look_back(begin)
+        if followed.latest is None or followed.latest < begin:
+            return
+        while page := await self.market.needs.changed_between(begin, end, after, _PAGE):
+            await self._refresh_all(list(dict.fromkeys(change.item for change in page)))
+            after = page[-1].key
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        return self.market.clock.now()
+
+    # ---- what callers ask for --------------------------------------------------------------------------------------
+
+    async def find(self, id: str, party: str | None, *, operator: bool) -> Match:
+        """Return a match the caller may see. Raises NotFound also for one that is not the caller's."""
+        match = await self.market.matches.find(id)
+        if match is None or not (operator or party in match.parties):
+            raise NotFound(
+                "match-not-found", "没有这条对接建议，或您无权查看。", "There is no such match, or it is not yours."
+            )
+        return match
+
+    async def list(
+        self,
+        party: str | None,
+        *,
+        state: str | None,
+        need: str | None,
+        result: str | None,
+        limit: int,
+        after: str | None,
+    ) -> list[Match]:
+        """Return matches, newest first: those of `party`, or everyone's for None."""
+        where: dict[str, Any] = {} if party is None else {"parties": party}
+        for field, value in (("state", state), ("proposal.need", need), ("proposal.result", result)):
+            if value is not None:
+                where[field] = value
+        return await self.market.matches.select(where, sort=(("proposed_at", -1), ("id", 1)), limit=limit, after=after)
+
+    async def say_yes(self, id: str, party: str, subject: str, revision: int | None) -> Match:
+        """Record interest of `party`. Raises NotFound, Refused, VersionConflict."""
+        await self.find(id, party, operator=False)
+        now = self.now()
+        return await self.market.matches.change(
+            id, lambda match: match.say_yes(party, subject, now), if_revision=revision
+        )
+
+    async def say_no(
+        self,
+        id: str,
+        party: str,
+        subject: str,
+        *,
+        code: str,
+        text: str | None,
+        private: str | None,
+        revision: int | None,
+    ) -> Match:
+        """Record a refusal of `party`; the next best result may take the place. Raises NotFound, Invalid, Refused."""
+        reason = decline_reason(code, text)
+        await self.find(id, party, operator=False)
+        now = self.now()
+        declined = await self.market.matches.change(
+            id, lambda match: match.say_no(party, subject, reason, private, now), if_revision=revision
+        )
+        await self.second.name(declined.proposal.need)
+        return declined
+
+    async def need(self, id: str, party: str | None, *, operator: bool) -> Copy[NeedContent]:
+        """Return the copy of a need for its owner or an operator. Raises NotFound."""
+        copy = await self.market.needs.get(id)
+        if copy is None or not (operator or copy.content.party == party):
+            raise NotFound(
+                "need-not-found", "没有这条需求，或您无权查看。", "There is no such need, or it is not yours."
+            )
+        return copy
+
+    async def browse(self, need: Copy[NeedContent], most: int) -> Sequence[Pair]:
+        """Return the best results for a need, whatever their band."""
+        ranked = [candidate for candidate in await self.proposer.rank(need) if candidate.score.probability > 0][:most]
+        results = await self.market.results.get_many([candidate.id for candidate in ranked])
+        return [
+            Pair.of(need, results[candidate.id], candidate.score)
+            for candidate in ranked
+            if candidate.id in results and results[candidate.id].is_open
+        ]

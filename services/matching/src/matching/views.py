@@ -1,0 +1,122 @@
+"""What callers see of a match and of a candidate."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+from qianqiao_contracts import Band, ConstraintCheck, MatchGap, MatchReason, Reason, Visibility
+
+from matching.domain import STATE_WORDS, Match, State
+from matching.engine.reasons import explain, may_quote
+from matching.engine.score import band_of
+from matching.pairs import Pair
+
+
+class AnswerView(BaseModel):
+    """Which party said yes, and when."""
+
+    party: str
+    at: datetime
+
+
+class MatchView(BaseModel):
+    """One match, with why it was proposed and what both sides said so far."""
+
+    id: str
+    revision: int = Field(description="版本，亦即 ETag · Revision, also the ETag")
+    state: State
+    state_zh: str
+    need: str
+    result: str
+    need_title: str | None
+    result_title: str | None
+    party_a: str = Field(description="需求方 · Party on the need's side")
+    parties_b: tuple[str, ...] = Field(
+        description="成果方，首位为主 · Parties on the result's side, the leading one first"
+    )
+    band: Band
+    score: float = Field(description="匹配概率 · Probability that the pair is worth a conversation")
+    reasons: tuple[MatchReason, ...]
+    gaps: tuple[MatchGap, ...]
+    constraints: tuple[ConstraintCheck, ...]
+    proposed_at: datetime
+    expires_at: datetime
+    interested: tuple[AnswerView, ...]
+    declined_by: str | None
+    reason: Reason | None
+    closed_at: datetime | None
+    private_text: str | None = Field(description="谢绝时只给平台看的文字 · For operators only")
+
+
+def match_view(match: Match, *, operator: bool) -> MatchView:
+    """Return a match as its parties see it; the private text of a decline only to operators."""
+    proposal = match.proposal
+    answers = [answer for answer in (match.yes_a, match.yes_b) if answer is not None]
+    return MatchView(
+        id=match.id,
+        revision=match.revision,
+        state=match.state,
+        state_zh=STATE_WORDS[match.state][0],
+        need=proposal.need,
+        result=proposal.result,
+        need_title=proposal.need_title,
+        result_title=proposal.result_title,
+        party_a=proposal.party_a,
+        parties_b=proposal.parties_b,
+        band=proposal.band,
+        score=proposal.score,
+        reasons=proposal.reasons,
+        gaps=proposal.gaps,
+        constraints=proposal.constraints,
+        proposed_at=match.proposed_at,
+        expires_at=match.expires_at,
+        interested=tuple(AnswerView(party=answer.party, at=answer.at) for answer in answers),
+        declined_by=match.declined.party if match.declined else None,
+        reason=match.reason,
+        closed_at=match.closed_at,
+        private_text=match.declined.private_text if match.declined and operator else None,
+    )
+
+
+class CandidateView(BaseModel):
+    """A result that may be of use for a need, proposed or not."""
+
+    result: str
+    title: str
+    parties: tuple[str, ...]
+    probability: float
+    band: Band | None = Field(description="达不到推荐门槛时为空 · None below the threshold for proposals")
+    admissible: bool = Field(description="是否可推荐 · Whether it may be proposed: no must unmet, not within one party")
+    reasons: tuple[MatchReason, ...]
+    gaps: tuple[MatchGap, ...]
+    constraints: tuple[ConstraintCheck, ...]
+
+
+class CandidatesView(BaseModel):
+    """The best results for a need; `no_match` says honestly that none is good enough to be proposed."""
+
+    need: str
+    no_match: bool
+    items: list[CandidateView]
+
+
+def is_listed(pair: Pair) -> bool:
+    """Tell whether the result may be shown to people it is not directed to."""
+    return pair.result.content.visibility in {Visibility.PUBLIC, Visibility.SUMMARY}
+
+
+def candidate_view(pair: Pair) -> CandidateView:
+    """Return a candidate with its explanation."""
+    need, result = pair.items
+    reasons, gaps = explain(pair.need.content, need, pair.result.content, result, pair.checks)
+    band = band_of(pair.score.probability)
+    return CandidateView(
+        result=pair.result.id,
+        title=pair.result.content.title,
+        parties=pair.result.content.parties,
+        probability=pair.score.probability,
+        band=Band(band) if band else None,
+        admissible=pair.is_admissible,
+        reasons=reasons,
+        gaps=gaps,
+        constraints=pair.checks if may_quote(pair.need.content, pair.result.content) else (),
+    )
