@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,22 +18,27 @@ from qianqiao_stack.errors import StackError
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.02
+PORT_RANGE = range(20000, 32000)
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def free_ports(count: int) -> list[int]:
     """``count`` different TCP ports of 127.0.0.1 that nobody listens on now.
 
-    Another program may take one before it is used: whoever binds it must report that clearly.
+    They lie below the range from which systems number outgoing connections: a port of that range may be taken by any
+    connection before it is used. Another program may still take one; whoever binds it must report that clearly.
     """
-    held = [socket.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()
+    found: list[int] = []
+    while len(found) < count:
+        port = PORT_RANGE.start + secrets.randbelow(len(PORT_RANGE))
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
 
 
 def accepts(port: int, host: str = "127.0.0.1") -> bool:
@@ -141,12 +147,12 @@ class Process:
             f"{self.name} was not ready in {within:.0f} s",
         )
 
-        def ready_or_gone() -> bool:
+        async def ready_or_gone() -> bool:
             if not self.running:
                 raise StackError(
                     "stack-process-ended", f"{ended[0]}（代码 {self.returncode}）：\n{self.tail()}", ended[1]
                 )
-            return check()
+            return await asyncio.to_thread(check)  # it may block, and others may be at work in this loop
 
         if not await until(ready_or_gone, within=within):
             raise StackError("stack-process-not-ready", f"{slow[0]}：\n{self.tail()}", f"{slow[1]}, see {self.log}")
