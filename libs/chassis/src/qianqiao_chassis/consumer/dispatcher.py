@@ -133,7 +133,7 @@ class Dispatcher:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            event=record.header("ce_id"),
+            event_id=record.header("ce_id"),
             exc_info=error,
         )
 

@@ -35,7 +35,6 @@ class Handling:
     def __init__(self, subscriptions: Subscriptions, *, timeout: timedelta = timedelta(seconds=30)) -> None:
         self._subscriptions = subscriptions
         self._timeout = timeout.total_seconds()
-        self._typed = {type_: subscription.handler for type_, subscription in subscriptions.typed.items()}
         self._compacted = {name for name, topic in TOPICS.items() if topic.compacted}
         self.gaps = GapDetector()
         self.counts: Counter[str] = Counter()
@@ -66,13 +65,13 @@ class Handling:
             raise Unreadable(error.code, f"{error.zh} / {error.en}") from error
         if live:
             self._observe(record.topic, event)
-        handler = self._typed.get(type(event.data))
-        if handler is None:
+        subscription = self._subscriptions.typed.get(type(event.data))
+        if subscription is None:
             return "ignored"
         cause = Cause(event.correlationid or event.id, event.id, event.traceparent)
         with caused_by(cause), _span(record, event.traceparent):
             async with asyncio.timeout(self._timeout):
-                await handler(event)
+                await subscription.handler(event)
         return "handled"
 
     async def _handle_tombstone(self, record: RawRecord) -> Outcome:

@@ -8,13 +8,11 @@ from typing import Any, Literal
 from bson import Binary
 
 from qianqiao_chassis.clock import Clock
+from qianqiao_chassis.consumer.parking import COLLECTION, OPEN, closed
 from qianqiao_chassis.errors import Conflict, Invalid, NotFound, Refused
 from qianqiao_chassis.store.client import Collection, Document, Store
 
 type ParkedState = Literal["waiting", "stuck", "done", "dropped"]
-
-_COLLECTION = "parked"
-_OPEN = ("waiting", "stuck")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class ParkedDesk:
         self, *, state: ParkedState | None = None, topic: str | None = None, limit: int = 50, after: str | None = None
     ) -> Sequence[ParkedRecord]:
         """Return records in the order of their ids, those still open unless a state is named; `after` is an id."""
-        where: Document = {"state": state or {"$in": list(_OPEN)}}
+        where: Document = {"state": state or {"$in": list(OPEN)}}
         if topic is not None:
             where["topic"] = topic
         if after is not None:
@@ -70,7 +68,7 @@ class ParkedDesk:
         async def find(collection: Collection) -> Sequence[Document]:
             return await collection.find(where).sort("_id", 1).limit(limit).to_list()
 
-        return [_shown(document) for document in await self._store.run("find", _COLLECTION, find)]
+        return [_shown(document) for document in await self._store.run("find", COLLECTION, find)]
 
     async def show(self, id: str) -> ParkedRecord:
         """Return one record. Raises NotFound."""
@@ -97,8 +95,7 @@ class ParkedDesk:
 
     async def drop(self, id: str, *, who: str, reason: str) -> ParkedRecord:
         """Give it up for good; the next of its key goes on. Raises NotFound, Refused (closed), Conflict (busy)."""
-        change = {"state": "dropped", "closed_at": self._clock.now()}
-        return await self._act(id, change, self._entry(who, "drop", _given(reason)))
+        return await self._act(id, closed("dropped", self._clock), self._entry(who, "drop", _given(reason)))
 
     async def _act(self, id: str, change: Document, entry: Document) -> ParkedRecord:
         now = self._clock.now()
@@ -106,23 +103,23 @@ class ParkedDesk:
 
         async def write(collection: Collection) -> Document | None:
             return await collection.find_one_and_update(
-                {"_id": id, "state": {"$in": list(_OPEN)}, **free},
+                {"_id": id, "state": {"$in": list(OPEN)}, **free},
                 {"$set": {**change, "lease": None}, "$push": {"audit": entry}},
                 return_document=True,
             )
 
-        document = await self._store.run("find_one_and_update", _COLLECTION, write)
+        document = await self._store.run("find_one_and_update", COLLECTION, write)
         if document is None:
             raise _closed_or_busy(await self._get(id))
         return _shown(document)
 
     async def _must_be_first(self, document: Document) -> None:
-        lane = {"lane": document["lane"], "state": {"$in": list(_OPEN)}}
+        lane = {"lane": document["lane"], "state": {"$in": list(OPEN)}}
 
         async def first(collection: Collection) -> Document | None:
             return await collection.find_one(lane, {"_id": 1}, sort=[("partition", 1), ("offset", 1)])
 
-        head = await self._store.run("find_one", _COLLECTION, first)
+        head = await self._store.run("find_one", COLLECTION, first)
         if head is not None and head["_id"] != document["_id"]:
             raise Refused(
                 "parked-not-first",
@@ -132,7 +129,7 @@ class ParkedDesk:
             )
 
     async def _get(self, id: str) -> Document:
-        document = await self._store.run("find_one", _COLLECTION, lambda c: c.find_one({"_id": id}))
+        document = await self._store.run("find_one", COLLECTION, lambda c: c.find_one({"_id": id}))
         if document is None:
             raise NotFound("parked-not-found", f"没有这条搁置记录：{id}。", f"No such parked record: {id}.")
         return document
@@ -148,7 +145,7 @@ def _given(reason: str) -> str:
 
 
 def _closed_or_busy(document: Document) -> Conflict:
-    if document["state"] not in _OPEN:
+    if document["state"] not in OPEN:
         return Refused(
             "parked-closed",
             "这条记录已经处理完毕，不能再操作。",

@@ -17,7 +17,7 @@ from bson import Binary
 from pymongo import IndexModel, ReturnDocument
 
 from qianqiao_chassis import metrics
-from qianqiao_chassis.clock import Clock
+from qianqiao_chassis.clock import Clock, SystemClock
 from qianqiao_chassis.consumer.subscriptions import RawRecord
 from qianqiao_chassis.store.client import Collection, Document, Store
 from qianqiao_chassis.store.query import ensure_indexes
@@ -29,7 +29,7 @@ OPEN: Final = ("waiting", "stuck")
 _KEEP_CLOSED: Final = timedelta(days=30)
 _INDEXES = [
     IndexModel([("state", 1), ("lane", 1), ("partition", 1), ("offset", 1)]),
-    IndexModel([("closed_at", 1)], expireAfterSeconds=int(_KEEP_CLOSED.total_seconds())),
+    IndexModel([("forget_at", 1)], expireAfterSeconds=0),
 ]
 
 
@@ -176,8 +176,7 @@ class Parking:
 
     async def succeed(self, id: str) -> None:
         """Close a record: its handler took it."""
-        now = self._clock.now()
-        await self._update({"_id": id}, {"$set": {"state": "done", "closed_at": now, "lease": None}})
+        await self._update({"_id": id}, {"$set": {**closed("done", self._clock), "lease": None}})
 
     async def fail(self, id: str, failure: Failure, next_at: datetime | None) -> None:
         """Note a failed try; without `next_at` the record is stuck until an operator acts."""
@@ -208,6 +207,11 @@ class Parking:
         }
         self._lanes = {**dict.fromkeys(stored, 0), **meanwhile}
         metrics.PARKED_KEYS.set(len(self._lanes))
+
+
+def closed(state: str, clock: Clock) -> Document:
+    """What changes when a record is closed. The store forgets it by its own clock, hence that date is the machine's."""
+    return {"state": state, "closed_at": clock.now(), "forget_at": SystemClock().now() + _KEEP_CLOSED}
 
 
 def record_of(document: Document) -> RawRecord:
