@@ -1,0 +1,284 @@
+"""What the consumer promises on a real Kafka: offsets follow effects, through rebalances, outages and stops."""
+# ruff: noqa: D102 - the name of a test is its sentence
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from qianqiao_contracts import Event, EventData, NeedPaused, NeedResumed, encode, kafka_headers
+
+from qianqiao_chassis.clock import SystemClock
+from qianqiao_chassis.consumer.consumer import Consumer, ConsumerOptions
+from qianqiao_chassis.consumer.dispatcher import Dispatcher
+from qianqiao_chassis.consumer.handling import Handling
+from qianqiao_chassis.consumer.operating import ParkedDesk
+from qianqiao_chassis.consumer.parking import Parking
+from qianqiao_chassis.consumer.subscriptions import Subscriptions
+from qianqiao_chassis.kafka import KafkaConnection
+from qianqiao_chassis.store import Projection, Store
+from qianqiao_chassis.testing.conformance.store import StoreSuite
+from qianqiao_chassis.testing.conformance.subjects import event
+from qianqiao_chassis.testing.proxy import Proxy
+from qianqiao_chassis.testing.waiting import eventually
+
+_QUICK = ConsumerOptions(max_records=50, grace=10, longest_pause=0.2, watch_every=0.2)
+
+
+@dataclass(slots=True)
+class Member:
+    """One process of a service: its handler projects what comes and notes it."""
+
+    copies: Projection
+    desk: ParkedDesk
+    dispatcher: Dispatcher
+    consumer: Consumer
+    handled: list[tuple[str, int]] = field(default_factory=list)
+    broken: set[tuple[str, int]] = field(default_factory=set)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, made: Event[EventData]) -> None:
+        """Wait for the gate, fail where told, project."""
+        self.entered.set()
+        await self.gate.wait()
+        if (made.subject, made.sequence) in self.broken:
+            raise RuntimeError("broken")
+        await self.copies.put(made.subject, made.sequence, {"n": made.sequence})
+        self.handled.append((made.subject, made.sequence))
+
+
+class Group:
+    """A topic of its own and a group of its own."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self.connection = KafkaConnection(bootstrap)
+        self.topic = topic
+        self.name = f"g-{uuid.uuid4().hex[:12]}"
+
+    def member(self, store: Store, options: ConsumerOptions = _QUICK, *, open_gate: bool = True) -> Member:
+        """A member, not yet joined."""
+        subscriptions = Subscriptions()
+        parking = Parking(store, SystemClock())
+        dispatcher = Dispatcher(Handling(subscriptions, timeout=timedelta(seconds=20)), parking)
+        consumer = Consumer(self.connection, self.name, [self.topic], dispatcher, options=options)
+        made = Member(Projection(store, "copies"), ParkedDesk(store, SystemClock()), dispatcher, consumer)
+        subscriptions.on(NeedPaused, NeedResumed)(made.handle)
+        if open_gate:
+            made.gate.set()
+        return made
+
+    async def publish(self, events: Sequence[Event[EventData]]) -> None:
+        """Publish events in order."""
+        async with self.producer() as producer:
+            sent = [
+                await producer.send(self.topic, encode(it), key=it.subject.encode(), headers=kafka_headers(it))
+                for it in events
+            ]
+            await asyncio.gather(*sent)
+
+    @asynccontextmanager
+    async def producer(self) -> AsyncIterator[AIOKafkaProducer]:
+        """A plain producer."""
+        producer = AIOKafkaProducer(**self.connection.client_options(), enable_idempotence=True)
+        await producer.start()
+        try:
+            yield producer
+        finally:
+            await producer.stop()
+
+    async def committed(self) -> dict[int, int]:
+        """The group's committed offset per partition, 0 where there is none."""
+        consumer = AIOKafkaConsumer(**self.connection.client_options(), group_id=self.name, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            partitions = await _partitions(consumer, self.topic)
+            return {number: await consumer.committed(TopicPartition(self.topic, number)) or 0 for number in partitions}
+        finally:
+            await consumer.stop()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
+    consumer.subscribe([topic])
+    await eventually(lambda: consumer.partitions_for_topic(topic))
+    consumer.unsubscribe()
+    return sorted(consumer.partitions_for_topic(topic))
+
+
+def lives(subjects: int, events: int) -> list[Event[EventData]]:
+    """The events of so many subjects, interleaved."""
+    return [event(f"n-{subject}", number + 1) for number in range(events) for subject in range(subjects)]
+
+
+class ConsumerSuite(StoreSuite):
+    """Needs `kafka_bootstrap` and `fresh_topic` beside the store."""
+
+    @pytest.fixture
+    def group(self, kafka_bootstrap: str, fresh_topic: Callable[..., str]) -> Group:
+        return Group(kafka_bootstrap, fresh_topic(3))
+
+    async def test_every_event_is_handled_in_order_and_committed(self, group: Group, store: Store) -> None:
+        await group.publish(lives(8, 10))
+        member = group.member(store)
+        async with member.consumer:
+            await eventually(lambda: len(member.handled) == 80)
+            await eventually(lambda: member.consumer.joined and sum(member.consumer.lag.values()) == 0)
+        for subject in range(8):
+            assert [number for name, number in member.handled if name == f"n-{subject}"] == list(range(1, 11))
+        assert sum((await group.committed()).values()) == 80
+
+    async def test_a_new_member_goes_on_where_the_last_one_stopped(self, group: Group, store: Store) -> None:
+        await group.publish(lives(3, 4))
+        first = group.member(store)
+        async with first.consumer:
+            await eventually(lambda: len(first.handled) == 12)
+        await group.publish([event("n-0", 5), event("n-1", 5)])
+        second = group.member(store)
+        async with second.consumer:
+            await eventually(lambda: len(second.handled) == 2)
+        assert sorted(second.handled) == [("n-0", 5), ("n-1", 5)]
+
+    async def test_odd_records_stop_nobody(self, group: Group, store: Store) -> None:
+        good = event("n-1", 1)
+        async with group.producer() as producer:
+            await producer.send_and_wait(group.topic, b"{", key=b"bad-json", partition=0)
+            await producer.send_and_wait(
+                group.topic, encode(good), key=b"n-1", partition=0, headers=[("ce_type", None), ("x", b"\xff\xfe")]
+            )
+            await producer.send_and_wait(group.topic, None, key=b"null", partition=0)
+            await producer.send_and_wait(group.topic, encode(event("n-2", 1)), key=b"n-2", partition=0)
+        member = group.member(store)
+        async with member.consumer:
+            await eventually(lambda: len(member.handled) == 2)
+            await eventually(lambda: _settled(member) == 4)
+        assert member.handled == [("n-1", 1), ("n-2", 1)]
+        assert [parked.key for parked in await member.desk.list()] == ["bad-json"]
+        assert (await group.committed())[0] == 4
+
+    async def test_poison_among_good_ones_is_parked_and_the_rest_goes_on(self, group: Group, store: Store) -> None:
+        await group.publish(lives(4, 5))
+        member = group.member(store)
+        member.broken = {("n-1", 3)}
+        async with member.consumer:
+            await eventually(lambda: len(member.handled) == 17)
+            await eventually(lambda: _settled(member) == 20)
+        assert [number for name, number in member.handled if name == "n-1"] == [1, 2]
+        assert sorted(parked.error_code for parked in await member.desk.list()) == ["RuntimeError", "behind", "behind"]
+        assert sum((await group.committed()).values()) == 20
+
+    async def test_nothing_is_committed_while_the_store_is_away(
+        self, group: Group, store_url: str, database: str
+    ) -> None:
+        async with Proxy.before(store_url) as proxy:
+            url = f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
+            async with Store(url, database, patience_ms=300) as store:
+                member = group.member(store)
+                async with member.consumer:
+                    await group.publish(lives(3, 2))
+                    await eventually(lambda: len(member.handled) == 6)
+                    await proxy.cut()
+                    await group.publish([event(f"n-{n}", 3) for n in range(3)])
+                    await eventually(lambda: member.consumer.store_away)
+                    assert sum((await group.committed()).values()) == 6
+                    await proxy.resume()
+                    await eventually(lambda: len(member.handled) == 9)
+                    await eventually(lambda: not member.consumer.store_away)
+                assert await member.desk.list() == []
+                assert sorted(member.handled[6:]) == [("n-0", 3), ("n-1", 3), ("n-2", 3)]
+        assert sum((await group.committed()).values()) == 9
+
+    async def test_stopping_finishes_and_commits_what_is_at_its_handler(self, group: Group, store: Store) -> None:
+        await group.publish([event("n-1", number) for number in range(1, 6)])
+        member = group.member(store, open_gate=False)
+        async with member.consumer:
+            await member.entered.wait()
+            asyncio.get_running_loop().call_later(0.05, member.gate.set)
+        assert member.handled == [("n-1", 1)]
+        assert sum((await group.committed()).values()) == 1
+
+    async def test_a_stop_that_cannot_wait_leaves_the_work_uncommitted(self, group: Group, store: Store) -> None:
+        await group.publish([event("n-1", 1)])
+        options = ConsumerOptions(grace=0.1, watch_every=0.2)
+        member = group.member(store, options, open_gate=False)
+        async with member.consumer:
+            await member.entered.wait()
+        assert member.handled == []
+        assert sum((await group.committed()).values()) == 0
+        successor = group.member(store)
+        async with successor.consumer:
+            await eventually(lambda: successor.handled == [("n-1", 1)])
+
+    async def test_a_rebalance_loses_nothing_and_keeps_the_order(self, group: Group, store: Store) -> None:
+        one, two = group.member(store), group.member(store)
+        async with one.consumer:
+            for start in range(0, 40, 5):
+                await group.publish([event(f"n-{s}", n + 1) for n in range(start, start + 5) for s in range(6)])
+                if start == 10:
+                    joining = asyncio.create_task(two.consumer.__aenter__())
+            await joining
+            await eventually(lambda: two.consumer.joined and one.consumer.joined)
+            await group.publish([event(f"n-{s}", 41) for s in range(6)])
+            await eventually(lambda: {n for _, n in one.handled + two.handled} >= {41})
+            await eventually(lambda: len(set(one.handled + two.handled)) == 6 * 41)
+            await two.consumer.__aexit__(None, None, None)
+            await group.publish([event(f"n-{s}", 42) for s in range(6)])
+            await eventually(lambda: len(set(one.handled + two.handled)) == 6 * 42)
+        for subject in range(6):
+            for member in (one, two):
+                numbers = [number for name, number in member.handled if name == f"n-{subject}"]
+                assert numbers == sorted(numbers)
+        rows = await one.copies.select(limit=10)
+        assert [row["n"] for row in rows] == [42] * 6
+        assert sum((await group.committed()).values()) == 6 * 42
+        assert one.dispatcher.handling.counts["gaps"] + two.dispatcher.handling.counts["gaps"] == 0
+
+    async def test_what_is_at_its_handler_is_committed_before_the_partitions_go(
+        self, group: Group, store: Store
+    ) -> None:
+        one, two = group.member(store, open_gate=False), group.member(store)
+        await group.publish([event("n-1", 1)])
+        async with one.consumer:
+            await one.entered.wait()
+            joining = asyncio.create_task(two.consumer.__aenter__())
+            await eventually(lambda: not one.consumer.joined, what="one is asked to give its partitions up")
+            one.gate.set()
+            await joining
+            await eventually(lambda: two.consumer.joined and one.consumer.joined)
+            await two.consumer.__aexit__(None, None, None)
+        assert one.handled == [("n-1", 1)]
+        assert two.handled == []
+        assert sum((await group.committed()).values()) == 1
+
+    async def test_a_parked_key_stays_parked_at_the_next_owner(self, group: Group, store: Store) -> None:
+        await group.publish([event("n-1", 1), event("n-1", 2)])
+        one = group.member(store)
+        one.broken = {("n-1", 1)}
+        async with one.consumer:
+            await eventually(lambda: _settled(one) == 2)
+        await group.publish([event("n-1", 3), event("n-2", 1)])
+        two = group.member(store)
+        async with two.consumer:
+            await eventually(lambda: two.handled == [("n-2", 1)])
+            await eventually(lambda: _settled(two) == 4)
+        assert [parked.offset for parked in await two.desk.list()] == [0, 1, 2]
+
+    async def test_a_dead_loop_is_noticed(self, group: Group, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        member = group.member(store)
+        async with member.consumer:
+            await eventually(lambda: member.consumer.joined)
+            monkeypatch.setattr(member.consumer._subscriber.consumer, "getmany", _explode)
+            with pytest.raises(ZeroDivisionError):
+                async with asyncio.timeout(10):
+                    await member.consumer.failed()
+
+
+def _settled(member: Member) -> int:
+    return sum(member.consumer._settled.values())
+
+
+async def _explode(*args: object, **kwargs: object) -> None:
+    raise ZeroDivisionError
