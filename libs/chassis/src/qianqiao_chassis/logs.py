@@ -30,7 +30,7 @@ def setup_logs(service: str, *, level: str = "INFO", format: Literal["auto", "js
     ]
     console = format == "console" or (format == "auto" and sys.stderr.isatty())
     finish: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # rich ones show variables
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )

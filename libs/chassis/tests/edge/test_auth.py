@@ -81,7 +81,9 @@ async def test_expiry_has_thirty_seconds_of_leeway(clock: FakeClock, issuer: Tok
     assert await refusal(check, token) == "token-expired"
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic abc", "Bearer a.b", "Bearer a.b.c", "Bearer " + "x" * 9000])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic abc", "Bearer a.b", "Bearer a.b.c", "Bearer " + "x" * 9000]
+)
 async def test_malformed_headers(clock: FakeClock, issuer: TokenIssuer, header: str) -> None:
     assert await refusal(authenticator(clock, GivenKeys(issuer.jwks)), header) == "token-malformed"
 
@@ -130,7 +132,9 @@ class Endpoint:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.calls += 1
         body = json.dumps(self.document).encode()
-        await send({"type": "http.response.start", "status": self.status, "headers": [(b"content-type", b"application/json")]})
+        await send(
+            {"type": "http.response.start", "status": self.status, "headers": [(b"content-type", b"application/json")]}
+        )
         await send({"type": "http.response.body", "body": body})
 
 
@@ -206,5 +210,3 @@ async def test_a_key_set_in_a_file(clock: FakeClock, issuer: TokenIssuer, tmp_pa
 def test_other_schemes_are_refused_at_start() -> None:
     with pytest.raises(ValueError, match="jwks_url"):
         UrlKeys("ftp://example.org/jwks.json")
-
-

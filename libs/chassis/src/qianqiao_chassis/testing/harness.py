@@ -27,6 +27,7 @@ from qianqiao_chassis.errors import StoreUnavailable
 from qianqiao_chassis.health import Health
 from qianqiao_chassis.http.callers import Caller
 from qianqiao_chassis.http.idempotency_store import StoredIdempotency
+from qianqiao_chassis.http.parked import parked_routes
 from qianqiao_chassis.relay.relay import Relay
 from qianqiao_chassis.service import Chassis, Compose
 from qianqiao_chassis.settings import ServiceSettings
@@ -110,7 +111,8 @@ class Harness[S: ServiceSettings]:
         self.tokens = TokenIssuer(self.clock, issuer=self.settings.jwt_issuer, audience=self.settings.jwt_audience)
         check = authenticator(self.settings, self.clock, GivenKeys(self.tokens.jwks))
         self.health = Health(self.service, dict(self.chassis.checks))
-        self.app = http_app(self.health, self.chassis.routes, self.settings, check, idempotency)
+        routes = [*self.chassis.routes, parked_routes(self.desk)]
+        self.app = http_app(self.health, routes, self.settings, check, idempotency)
         for hook in self.chassis.start_hooks:
             await hook()
         for hook in self.chassis.stop_hooks:  # pushed in order, so run last declared first
