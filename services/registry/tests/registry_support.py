@@ -26,7 +26,9 @@ FIRM_CODE = code("91370200MA3DEMO01".replace("O", "0"))
 
 NEED: Json = {
     "title": "示例：激光干涉仪长期稳定性提升",
-    "difficulty": "温度变化一度时示值漂移超过 50 nm，需要在普通实验室环境中保持 10 nm 以内的漂移，并给出可重复的检定方法。",
+    "difficulty": (
+        "温度变化一度时示值漂移超过 50 nm，需要在普通实验室环境中保持 10 nm 以内的漂移，并给出可重复的检定方法。"
+    ),
     "sectors": [{"code": "instruments", "label": "精密仪器仪表"}],
     "modes": ["委托开发"],
 }

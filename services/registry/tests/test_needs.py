@@ -45,7 +45,8 @@ async def test_a_refused_step_names_the_guard_in_both_languages(world: World) ->
     problem = world.h.problem(await world.firm.post(f"/v1/needs/{id_}/pause", json={}))
     assert problem["status"] == 409
     assert problem["code"] == "need-pause-refused"
-    assert "已撤回" in problem["title"] and "withdrawn" in problem["title_en"]
+    assert "已撤回" in problem["title"]
+    assert "withdrawn" in problem["title_en"]
 
 
 async def test_a_withdrawal_needs_a_reason(world: World) -> None:
@@ -141,7 +142,7 @@ async def test_strangers_may_read_a_public_need_and_change_nothing(world: World)
     id_ = (await world.post_need())["id"]
     seen = await ok(world.h.client().get(f"/v1/needs/{id_}"))
     assert seen["difficulty"] == NEED["difficulty"]
-    assert seen["log"] == [] and seen["quality"] is None and seen["steps"] == []
+    assert (seen["log"], seen["quality"], seen["steps"]) == ([], None, [])
     assert (await world.stranger.patch(f"/v1/needs/{id_}", json={"goal": "x"})).status_code == 403
     assert (await world.h.client().post(f"/v1/needs/{id_}/pause", json={})).status_code == 401
 
