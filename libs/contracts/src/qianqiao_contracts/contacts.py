@@ -27,7 +27,7 @@ CONTACTS = TOPICS["registry.contacts"]
 
 
 class Consent(Value):
-    """同意: a consent in force: for one purpose on one channel, to one version of the text (PIPL articles 14 and 17)."""
+    """同意: a consent in force, for one purpose on one channel, to one text (PIPL articles 14 and 17)."""
 
     purpose: CodeText = Field(description="目的 · Purpose, a code of consent_purpose")
     channel: Channel = Field(description="渠道 · Channel it was given for")

@@ -13,7 +13,7 @@ DELIVERIES = TOPICS["notify.deliveries"]
 
 
 class MessageClass(StrEnum):
-    """消息类别: how much a message matters: something waits for the person, a contract is concerned, or it is good to know."""
+    """消息类别: something waits for the person, a contract is concerned, or it is good to know."""
 
     ACTION = "action"
     CONTRACT = "contract"

@@ -85,9 +85,15 @@ def contract_error(code: str, **context: Any) -> ContractError:
 
 def from_validation(error: ValidationError, event_type: str) -> ContractError:
     """The contract's account of what pydantic found, without the offending values: they may be personal."""
-    found = error.errors(include_url=False, include_input=False)
+    found = _without_echoes(error.errors(include_url=False, include_input=False))
     zh, en = message("contract_violated", {"type": event_type, "count": len(found)})
     return ContractError("contract_violated", zh, en, [violation(each) for each in found[:_MOST_ERRORS]])
+
+
+def _without_echoes(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leaves out "too few items" where an item was refused: pydantic counts only those that passed."""
+    around = {each["loc"][:depth] for each in found for depth in range(len(each["loc"]))}
+    return [each for each in found if each["type"] != "too_short" or each["loc"] not in around]
 
 
 def violation(details: ErrorDetails) -> Violation:

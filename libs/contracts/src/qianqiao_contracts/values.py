@@ -171,7 +171,7 @@ class Stage(StrEnum):
 
 
 class Comparator(StrEnum):
-    """比较符: how a figure compares with its limit. ≤, ≥ and between include their ends (不小于, 不低于, 以上 mean ≥)."""
+    """比较符: how a figure compares. ≤, ≥ and between include their ends (不小于, 不低于, 以上 mean ≥)."""
 
     LT = "<"
     LE = "≤"
@@ -329,7 +329,7 @@ class Measured(Figure):
 
 
 class Reason(Value):
-    """原因: a coded reason with optional text. The text is read by everyone who reads the event: nothing private in it."""
+    """原因: a coded reason with optional text. Every reader of the event reads it: nothing private in it."""
 
     code: CodeText = Field(description="原因代码 · Code; one that is not known is shown as it is")
     text: Annotated[str, bounded("reason")] | None = Field(default=None, description="说明 · Text beside the code")

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from qianqiao_contracts.catalogue import TYPES
+
 
 @dataclass(frozen=True)
 class Readers:
@@ -36,12 +38,24 @@ class Readers:
 
 
 def _load(path: Path) -> dict[str, tuple[str, ...]]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     if not isinstance(content, dict) or not all(
         isinstance(fields, list) and all(isinstance(field, str) for field in fields) for fields in content.values()
     ):
         raise ValueError(f"{path}: expected an object of event types, each with a list of field names")
-    return {event_type: tuple(fields) for event_type, fields in content.items()}
+    return {
+        event_type: tuple(_on_the_wire(event_type, each) for each in fields) for event_type, fields in content.items()
+    }
+
+
+def _on_the_wire(event_type: str, field: str) -> str:
+    """The field's name in JSON: services declare it as Python knows it, and ``class`` cannot be an attribute."""
+    data_class = TYPES.get(event_type)
+    info = data_class.model_fields.get(field) if data_class is not None else None
+    return info.alias if info is not None and info.alias is not None else field
 
 
 def _parts(path: str) -> list[str]:
