@@ -1,4 +1,4 @@
-"""What the tests of notify share: a scripted mail server, a scripted SMS gateway, events, and the service in process."""
+"""What the tests of notify share: a scripted mail server and SMS gateway, events, and the service in process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

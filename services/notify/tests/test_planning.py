@@ -98,7 +98,10 @@ async def test_signatories_are_found_inside_the_list(service: Any, story: Any) -
         origin=Origin(kind="match", id=story.match),
         kind="技术开发",
         title="压力传感器联合开发",
-        parties=(Signatory(party=story.enterprise, role="client"), Signatory(party=story.university, role="contractor")),
+        parties=(
+            Signatory(party=story.enterprise, role="client"),
+            Signatory(party=story.university, role="contractor"),
+        ),
         digest="sha256:0",
     )
     async with service() as harness:
@@ -111,7 +114,9 @@ async def test_a_need_that_expires_twice_is_two_facts(service: Any, story: Any) 
     async with service() as harness:
         await story.introduce(harness)
         for sequence in (3, 3, 9):
-            await harness.deliver(NeedExpired(party=story.enterprise, title="需求"), subject="need-1", sequence=sequence)
+            await harness.deliver(
+                NeedExpired(party=story.enterprise, title="需求"), subject="need-1", sequence=sequence
+            )
         assert await planned(harness) == [("need-expired", story.enterprise, "email")] * 2
 
 

@@ -14,7 +14,7 @@ from notify.channels.mime import build
 from notify.channels.port import Mark, Message
 from notify.channels.smtp_answers import AnswerTable, Phase
 from notify.channels.smtp_pool import Connection, SmtpPool, SmtpServer
-from notify.domain.address import email_address, masked
+from notify.domain.address import email_address, redacted
 from notify.domain.states import Outcome
 
 _CLOSING = 421
@@ -60,7 +60,7 @@ class EmailChannel:
             outcome = await self._try(self._pool, message.address, payload, mark, fresh=True)
         if outcome is None:
             return Outcome(kind="unreachable", code="smtp-closing")
-        return outcome.model_copy(update={"detail": _without(outcome.detail, message.address)})
+        return outcome.model_copy(update={"detail": redacted(outcome.detail)})
 
     async def close(self) -> None:
         """Close the idle connections."""
@@ -109,7 +109,9 @@ class EmailChannel:
             # Dropped or silent after the final dot, or somewhere inside the bytes: the server may have taken it.
             connection.spoilt = True
             return Outcome(kind="unknown", code="smtp-no-answer", detail=type(error).__name__)
-        return Outcome(kind="accepted", code="accepted", detail=response.message, provider_ref=response.message[:200])
+        return Outcome(
+            kind="accepted", code="accepted", detail=response.message, provider_ref=redacted(response.message[:200])
+        )
 
     def _not_connected(self, error: Exception) -> Outcome:
         cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
@@ -127,7 +129,3 @@ class EmailChannel:
         if isinstance(error, SMTPResponseException):
             return self._answers.outcome(phase, error.code, error.message)
         return Outcome(kind="unreachable", code="smtp-unreachable", detail=f"{phase} {type(error).__name__}")
-
-
-def _without(detail: str, address: str) -> str:
-    return detail.replace(address, masked(address) or "")

@@ -3,6 +3,7 @@
 Everything is ASCII with CRLF and lines of at most 76 characters, so that no server on the way has to change a byte.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from email.utils import format_datetime
@@ -11,6 +12,8 @@ from qianqiao_chassis.errors import Invalid
 
 from notify.channels.port import Message
 
+_PLAIN = re.compile("[A-Za-z0-9 ]*")
+"""What needs no encoding in any header, structured ones included."""
 _WORD_BYTES = 39
 """UTF-8 bytes per encoded word: 52 characters of base64 and 12 around them stay below RFC 2047's 75."""
 
@@ -68,7 +71,7 @@ def _text(name: str, value: str, used: int) -> str:
     """Encode a text for a header; `used` characters of its first line are taken by the name."""
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise _unsafe(name)
-    if value.isascii() and len(value) + used <= 70 and "=?" not in value and '"' not in value and "<" not in value:
+    if _PLAIN.fullmatch(value) and len(value) + used <= 70:
         return value
     return "\r\n ".join(f"=?utf-8?b?{b64encode(word).decode('ascii')}?=" for word in _words(value))
 

@@ -12,7 +12,7 @@ import httpx
 from qianqiao_chassis.errors import Invalid
 
 from notify.channels.port import Mark, Message
-from notify.domain.address import masked, mobile_number
+from notify.domain.address import mobile_number, redacted
 from notify.domain.states import Outcome, Receipt
 
 _DLR_MASK: Final = 31
@@ -70,7 +70,7 @@ def receipt_of(type: int, smsc_id: str, answer: str, at: datetime) -> Receipt | 
     says = _SAYS.get(type)
     if says is None:
         return None
-    return Receipt(key=f"kannel/{type}/{smsc_id[:64]}", says=says, at=at, detail=answer[:200])
+    return Receipt(key=f"kannel/{type}/{smsc_id[:64]}", says=says, at=at, detail=redacted(answer[:200]))
 
 
 class SmsChannel:
@@ -107,50 +107,35 @@ class SmsChannel:
         """Set the mark, then send the one request; there is no earlier moment at which the gateway could refuse."""
         if self._client is None or self._gateway is None:
             return Outcome(kind="misconfigured", code="channel-not-configured")
+        # Made before the mark: a password or URL that cannot be written into a request must not look like a sent one.
+        request = self._request(self._client, self._gateway, message, payload.decode())
         await mark()
         try:
-            response = await self._request(self._client, self._gateway, message, payload.decode())
+            response = await self._client.send(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             return Outcome(kind="unreachable", code="sms-unreachable", detail=type(error).__name__)
         except httpx.HTTPError as error:
             return Outcome(kind="unknown", code="sms-no-answer", detail=type(error).__name__)
-        return _outcome(response, message)
+        return _outcome(response)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
 
-    async def _request(
-        self, client: httpx.AsyncClient, gateway: SmsGateway, message: Message, text: str
-    ) -> httpx.Response:
+    def _request(self, client: httpx.AsyncClient, gateway: SmsGateway, message: Message, text: str) -> httpx.Request:
         report = self._reports.url(message.delivery_id) if self._reports else None
-        if gateway.method == "POST":
-            headers = {
-                "X-Kannel-Username": gateway.username,
-                "X-Kannel-Password": gateway.password,
-                "X-Kannel-To": message.address,
-                "X-Kannel-Coding": "2",
-                "Content-Type": "text/plain; charset=UTF-8",
-            }
-            if self._sender:
-                headers["X-Kannel-From"] = self._sender
-            if report:
-                headers |= {"X-Kannel-DLR-Mask": str(_DLR_MASK), "X-Kannel-DLR-Url": report}
-            return await client.post(gateway.url, content=text.encode(), headers=headers | _trace(message))
-        query = {
-            "username": gateway.username,
-            "password": gateway.password,
-            "to": message.address,
-            "text": text,
-            "charset": "UTF-8",
-            "coding": "2",
-        }
+        said = {"username": gateway.username, "password": gateway.password, "to": message.address, "coding": "2"}
         if self._sender:
-            query["from"] = self._sender
+            said["from"] = self._sender
         if report:
-            query |= {"dlr-mask": str(_DLR_MASK), "dlr-url": report}
-        return await client.get(gateway.url, params=query, headers=_trace(message))
+            said |= {"dlr-mask": str(_DLR_MASK), "dlr-url": report}
+        if gateway.method == "POST":
+            headers = {f"X-Kannel-{name}".encode(): value.encode() for name, value in said.items()}
+            headers[b"Content-Type"] = b"text/plain; charset=UTF-8"
+            return client.build_request("POST", gateway.url, content=text.encode(), headers=headers | _trace(message))
+        query = said | {"text": text, "charset": "UTF-8"}
+        return client.build_request("GET", gateway.url, params=query, headers=_trace(message))
 
 
 def _client(gateway: SmsGateway, connections: int) -> httpx.AsyncClient:
@@ -160,13 +145,12 @@ def _client(gateway: SmsGateway, connections: int) -> httpx.AsyncClient:
     return httpx.AsyncClient(timeout=gateway.timeout_s, limits=limits, verify=verify, trust_env=False)
 
 
-def _trace(message: Message) -> dict[str, str]:
-    return {"traceparent": message.traceparent} if message.traceparent else {}
+def _trace(message: Message) -> dict[bytes, bytes]:
+    return {b"traceparent": message.traceparent.encode()} if message.traceparent else {}
 
 
-def _outcome(response: httpx.Response, message: Message) -> Outcome:
-    words = response.text[:200].replace(message.address, masked(message.address) or "").strip()
-    detail = f"{response.status_code} {words}"
+def _outcome(response: httpx.Response) -> Outcome:
+    detail = f"{response.status_code} {redacted(response.text[:200]).strip()}"
     match response.status_code:
         case 200 | 201 | 202:
             # 3 means queued for later: Kannel has it and goes on trying by itself.

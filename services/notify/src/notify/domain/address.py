@@ -12,6 +12,8 @@ _MAX_LOCAL_PART = 64
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _MAINLAND_MOBILE = re.compile(r"(?:\+?86)?(1[3-9][0-9]{9})")
+_LOOKS_LIKE_EMAIL = re.compile(r"[^\s<>()\[\]:;,\"]+@[^\s<>()\[\]:;,\"]+")
+_LOOKS_LIKE_NUMBER = re.compile(r"\+?[0-9]{11,15}")
 _OTHER_MOBILE = re.compile(r"\+(?!86)[1-9][0-9]{6,14}")
 
 
@@ -62,6 +64,12 @@ def masked(address: str | None) -> str | None:
     if at:
         return f"{local[:1]}***@{domain}"
     return f"{address[: max(len(address) - 8, 0)]}****{address[-4:]}" if len(address) > 8 else "****"
+
+
+def redacted(words: str) -> str:
+    """Return a gateway's words with everything masked that looks like an address or number, whoever's it is."""
+    without_mail = _LOOKS_LIKE_EMAIL.sub(lambda found: masked(found[0]) or "", words)
+    return _LOOKS_LIKE_NUMBER.sub(lambda found: masked(found[0]) or "", without_mail)
 
 
 def _ascii_domain(domain: str) -> str:

@@ -299,7 +299,7 @@ class Delivery(Aggregate):
         return min(at or after_expiry, after_expiry)
 
     def _move(self, state: State, reason: str, now: datetime, *, due: datetime | None = None, detail: str = "") -> None:
-        if state is not self.state and state not in NEXT[self.state]:
+        if state not in NEXT[self.state]:
             raise _refused(self.state, state)
         self.state, self.reason, self.due = state, reason, due
         self._note(state, reason, now, detail)

@@ -9,7 +9,6 @@ from qianqiao_chassis.errors import Forbidden
 from qianqiao_chassis.store.repository import Repository
 
 from notify.channels.sms import is_report_token, receipt_of
-from notify.domain.address import masked
 from notify.domain.delivery import Delivery
 from notify.domain.rules import ClassPolicy, Rulebook
 from notify.domain.states import Receipt
@@ -35,12 +34,11 @@ class Receipts:
                 "回执地址不是本平台签发的。",
                 "This report URL was not issued by this platform.",
             )
-        delivery = await self.deliveries.get(delivery_id)
+        ticket = (await self.deliveries.get(delivery_id)).ticket
         now = self.clock.now()
-        receipt = receipt_of(type, smsc_id, _without(answer, delivery.address), now)
+        receipt = receipt_of(type, smsc_id, answer, now)
         if receipt is None:
             return
-        ticket = delivery.ticket
         policy = self.book.policy(ticket.message_class)
         with caused_by(Cause(ticket.correlationid, ticket.event_id, ticket.traceparent)):
             await self.deliveries.change(delivery_id, lambda it: _report(it, receipt, policy, now))
@@ -48,7 +46,3 @@ class Receipts:
 
 def _report(delivery: Delivery, receipt: Receipt, policy: ClassPolicy, now: datetime) -> None:
     delivery.report(receipt, policy, now)
-
-
-def _without(answer: str, address: str | None) -> str:
-    return answer.replace(address, masked(address) or "").replace(address.lstrip("+"), "****") if address else answer
