@@ -140,3 +140,46 @@ async def test_header_bytes_that_are_no_text_are_survived(
     assert status == 401
     assert b"token-malformed" in body
     assert len(headers["x-request-id"]) == 36
+
+
+async def test_a_request_head_without_end_is_refused(wire: Wire) -> None:
+    await wire.send(b"GET /v1/greeting HTTP/1.1\r\nHost: t\r\n")
+    for n in range(70):
+        await wire.send(f"X-{n}: ".encode() + b"x" * 1000 + b"\r\n")
+    status, _, body = await wire.answer()
+    assert status == 431
+    assert b"head-too-large" in body
+
+
+async def test_a_head_that_does_not_end_in_time_is_given_up(
+    service: tuple[Harness[SampleSettings], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qianqiao_chassis.http.protocol.HEAD_TIMEOUT_S", 0.2)
+    for begun in (b"", b"GET /v1/greeting HTTP/1.1\r\nHost"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", service[1])
+        slow = Wire(reader, writer)
+        await slow.send(begun)
+        assert (await slow.answer())[0] == 408
+        writer.close()
+
+
+async def test_a_connection_that_pauses_between_requests_is_not_given_up(
+    service: tuple[Harness[SampleSettings], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qianqiao_chassis.http.protocol.HEAD_TIMEOUT_S", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", service[1])
+    patient = Wire(reader, writer)
+    for pause in (0.0, 0.4):
+        await asyncio.sleep(pause)  # the pause itself is what is tested
+        await patient.send(b"GET /v1/greeting HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert (await patient.answer())[0] == 200
+    writer.close()
+
+
+@pytest.mark.parametrize("request_line", [b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"\r\n\r\nNONSENSE\r\n\r\n"])
+async def test_what_is_no_http_is_told_so(wire: Wire, request_line: bytes) -> None:
+    await wire.send(request_line)
+    status, headers, body = await wire.answer()
+    assert status == 400
+    assert headers["content-type"] == "application/problem+json"
+    assert b"malformed-request" in body

@@ -10,6 +10,8 @@ from typing import Self, override
 import uvicorn
 from starlette.types import ASGIApp
 
+from qianqiao_chassis.http.protocol import BoundedProtocol
+
 KEEP_ALIVE_S = 15
 MAX_CONNECTIONS = 2_000
 
@@ -42,7 +44,7 @@ class HttpServer:
                 timeout_graceful_shutdown=max(1, int(grace_s)),
                 limit_concurrency=MAX_CONNECTIONS,
                 proxy_headers=False,
-                http="httptools",
+                http=BoundedProtocol,
                 ws="none",
             )
         )
