@@ -212,6 +212,9 @@ async def test_near_duplicates_are_named_and_never_merged(world: World) -> None:
     assert first["possible_duplicates"] == []
     assert [duplicate["id"] for duplicate in second["possible_duplicates"]] == [first["id"]]
     assert second["possible_duplicates"][0]["likeness"] > 0.6
+    later = await ok(world.firm.get(f"/v1/needs/{first['id']}"))
+    assert [duplicate["id"] for duplicate in later["possible_duplicates"]] == [second["id"]]
+    assert (await ok(world.stranger.get(f"/v1/needs/{first['id']}")))["possible_duplicates"] == []
     assert await world.types() == ["NeedPosted", "NeedPosted"]
 
 

@@ -14,6 +14,14 @@ async def test_a_party_registers_itself_once(world: World) -> None:
     assert await world.types() == ["PartyRegistered"]
 
 
+async def test_others_are_registered_by_their_park_alone(world: World) -> None:
+    body = {"name": "示例：园内公司", "kind": "enterprise", "park": "park-demo"}
+    assert (await ok(world.park.post("/v1/parties", json=body), 201))["park"] == "park-demo"
+    pretended = world.h.problem(await world.firm.post("/v1/parties", json={**body, "park": FIRM}))
+    assert (pretended["status"], pretended["code"]) == (403, "not-a-park")
+    assert await world.types() == ["PartyRegistered"]
+
+
 async def test_a_wrong_check_digit_is_refused(world: World) -> None:
     wrong = FIRM_CODE[:-1] + ("0" if FIRM_CODE[-1] != "0" else "1")
     body = {"name": "示例：新公司", "kind": "enterprise", "uscc": wrong}

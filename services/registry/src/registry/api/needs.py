@@ -81,6 +81,7 @@ class NeedRoutes:
         response.headers["ETag"] = etag(need)
         if owns(need, by):
             more["quality"] = assess(need.content.described(), self._quality)
+            more["possible_duplicates"] = await self._needs.possible_duplicates(need, by)
         return need_view(need, sight, by, **more)
 
     async def _changed(self, need: Need, by: Actor, response: Response, *, screened: bool = False) -> NeedView:

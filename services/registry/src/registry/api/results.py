@@ -110,8 +110,10 @@ class ResultRoutes:
             by = actor(caller)
             result, sight = await self._results.get(id, by)
             response.headers["ETag"] = etag(result)
-            introductions = await self._introductions.of_result(id)
-            return result_view(result, sight, by, introductions=introductions, **self._remarks(result, by))
+            more = self._remarks(result, by)
+            if owns(result, by):
+                more["possible_duplicates"] = await self._results.possible_duplicates(result, by)
+            return result_view(result, sight, by, introductions=await self._introductions.of_result(id), **more)
 
     def _writing(self, routes: Routes) -> None:
         @routes.post("/results", status_code=201)

@@ -6,7 +6,7 @@ from typing import Any
 from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.errors import AlreadyExists, FieldError, Forbidden, Invalid
 from qianqiao_chassis.store.repository import Repository
-from qianqiao_contracts import Reason
+from qianqiao_contracts import PartyKind, Reason
 
 from registry.domain.lifecycle import Actor
 from registry.domain.party import USCC_PREFIX, Party, PartyText
@@ -23,15 +23,23 @@ class Parties:
     async def register(self, id_: str, content: PartyText, *, verified: bool, by: Actor) -> Party:
         """Register a party: itself, one of the caller's park, or any for an operator.
 
-        The same request again gives the same party. Raises Forbidden (`not-your-party`, `verify-not-allowed`),
+        The same request again gives the same party.
+        Raises Forbidden (`not-your-party`, `not-a-park`, `verify-not-allowed`),
         AlreadyExists (`uscc-taken`, `party-exists`).
         """
-        if not by.operator:
-            require_party(by, id_ if id_ == by.party else content.park or "")
+        if not by.operator and id_ != by.party:
+            await self._require_park(by, content.park)
         if verified and not by.operator:
             raise Forbidden("verify-not-allowed", "只有平台可以核验主体。", "Only the platform verifies parties.")
         now = self._clock.now()
         return await self.add(Party.register(id_, content, verified=verified, by=by, now=now))
+
+    async def _require_park(self, by: Actor, park: str | None) -> None:
+        """Others are registered by their park alone: a party that is registered as one."""
+        require_party(by, park or "")
+        own = await self.records.find(by.party or "")
+        if own is None or own.closed or own.content.kind is not PartyKind.PARK:
+            raise Forbidden("not-a-park", "只有园区可以代为登记。", "Only a park registers others.")
 
     async def add(self, party: Party) -> Party:
         """Store a new party; an equal one that is there already is returned. Raises AlreadyExists."""
