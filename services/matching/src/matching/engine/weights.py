@@ -53,5 +53,10 @@ def bigram_weight(pair: str) -> float:
     return max(float(_DATA["least"]), value)
 
 
+def is_known(word: str) -> bool:
+    """Tell whether a person would recognise the word: the segmenter knows it, and did not guess it."""
+    return not is_han(word) or bool(rjieba.has_word(word))
+
+
 def _is_number(word: str) -> bool:
     return word.replace(".", "").replace("-", "").replace("/", "").isdigit()

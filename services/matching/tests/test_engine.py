@@ -1,0 +1,300 @@
+"""The engine on demonstration data, and what must hold for any text."""
+
+import os
+import random
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matching.engine.analyzer import bigrams, words
+from matching.engine.constraints import check_all
+from matching.engine.contents import need_item, result_item
+from matching.engine.engine import VERSION, Engine, Ranked, score_pair
+from matching.engine.items import Facets, Item
+from matching.engine.phrases import coverage
+from matching.engine.reasons import explain
+from matching.engine.score import PROPOSE_FROM, band_of, facet_effect
+from matching.engine.vectors import need_vector, result_vector
+from qianqiao_contracts import Visibility
+
+from .demonstration import FITS, NEEDS, RESULTS
+
+NEED_ITEMS = {id: need_item(id, content) for id, content in NEEDS.items()}
+RESULT_ITEMS = {id: result_item(id, content) for id, content in RESULTS.items()}
+TEXT = st.text(alphabet=st.sampled_from("储能变流器激光焊接气孔的 。，SiO2-5%μm\n\u200b😀\x00甲烷abc"), max_size=80)
+ITEMS = st.builds(
+    Item,
+    id=st.just("x"),
+    title=TEXT,
+    keywords=st.lists(TEXT, max_size=3).map(tuple),
+    body=st.lists(TEXT, max_size=3).map(tuple),
+)
+
+
+def filled() -> Engine:
+    engine = Engine()
+    for version, (id, item) in enumerate(RESULT_ITEMS.items(), 1):
+        assert engine.put_result(item, version), id
+    for version, item in enumerate(NEED_ITEMS.values(), 1):
+        engine.put_need(item, version)
+    return engine
+
+
+def settle(engine: Engine) -> None:
+    for work in engine.settling():
+        work()
+
+
+def proposable(ranked: list[Ranked]) -> list[str]:
+    return [candidate.id for candidate in ranked if candidate.score.probability >= PROPOSE_FROM]
+
+
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("id", NEEDS)
+def test_each_need_finds_its_own_result_and_nothing_else(id: str, settled: bool) -> None:
+    engine = filled()
+    if settled:
+        settle(engine)
+    expected = [FITS[id]] if id in FITS else []
+    assert proposable(engine.rank(NEED_ITEMS[id])) == expected
+
+
+@pytest.mark.parametrize("result", RESULTS)
+def test_whichever_side_arrived_first_the_score_is_the_same(result: str) -> None:
+    engine = filled()
+    from_result = {ranked.id: ranked.score for ranked in engine.needs_for(RESULT_ITEMS[result], least=0.0)}
+    assert from_result
+    for need, score in from_result.items():
+        found = {ranked.id: ranked.score for ranked in engine.rank(NEED_ITEMS[need], also=[result])}
+        assert found[result] == score == score_pair(NEED_ITEMS[need], RESULT_ITEMS[result])
+
+
+@given(ITEMS, ITEMS)
+@settings(deadline=None)
+def test_any_two_texts_score_the_same_in_both_directions(need: Item, result: Item) -> None:
+    engine = Engine()
+    engine.put_need(need, 1)
+    score = score_pair(need, result)
+    assert 0 <= score.probability <= 1
+    assert 0 <= score.word_coverage <= 1
+    assert 0 <= score.bigram_coverage <= 1
+    found = [ranked.score for ranked in engine.needs_for(result, least=0.0)]
+    assert found in ([], [score])
+    if set(words(need.text)) & set(words(result.text)):
+        assert found == [score]
+
+
+@given(st.randoms(use_true_random=False), st.booleans())
+@settings(deadline=None, max_examples=20)
+def test_the_order_of_arrival_and_repetition_do_not_matter(shuffler: random.Random, settled: bool) -> None:
+    engine = Engine()
+    arrivals = [*RESULT_ITEMS.values()] * 2
+    shuffler.shuffle(arrivals)
+    for item in arrivals:
+        engine.put_result(item, 1)
+        if settled:
+            settle(engine)
+    assert len(engine.results) == len(RESULT_ITEMS)
+    for id, item in NEED_ITEMS.items():
+        reference = filled().rank(item)
+        assert proposable(engine.rank(item)) == proposable(reference), id
+        assert engine.rank(item)[0] == reference[0]
+
+
+def test_scores_are_the_same_in_every_process() -> None:
+    script = (
+        "from matching.engine.engine import score_pair; from matching.engine.items import Item;"
+        "print(score_pair(Item('n','储能变流器无缝切换',(),('微电网孤岛运行 SiO2',)),"
+        "Item('r','储能变流器','微电网 孤岛'.split(),('无缝切换控制 SiO2 薄膜',))))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+    assert "probability=0.9" in outputs.pop()
+
+
+def test_a_new_version_replaces_the_old_one_and_a_stale_one_is_ignored() -> None:
+    engine = filled()
+    settle(engine)
+    changed = Item("result-gas", "废水处理用陶瓷膜", (), ("高通量陶瓷膜用于印染废水处理。",))
+    assert engine.put_result(changed, 50)
+    assert not engine.put_result(RESULT_ITEMS["result-gas"], 49)
+    for _ in range(2):  # fresh, then settled
+        assert proposable(engine.rank(NEED_ITEMS["need-gas"])) == []
+        found = engine.rank(Item("n", "陶瓷膜废水处理", (), ("印染废水陶瓷膜",)))
+        assert [ranked.id for ranked in found][:1] == ["result-gas"]
+        settle(engine)
+
+
+def test_a_dropped_item_is_found_no_more() -> None:
+    engine = filled()
+    settle(engine)
+    assert engine.results.drop("result-gas")
+    assert not engine.results.drop("result-gas")
+    assert "result-gas" not in [ranked.id for ranked in engine.rank(NEED_ITEMS["need-gas"])]
+    settle(engine)
+    assert "result-gas" not in [ranked.id for ranked in engine.rank(NEED_ITEMS["need-gas"])]
+    assert engine.put_result(RESULT_ITEMS["result-gas"], 3)
+    assert proposable(engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
+
+
+def test_settling_keeps_what_arrives_meanwhile_findable() -> None:
+    engine = Engine()
+    engine.put_result(RESULT_ITEMS["result-gas"], 1)
+    (work,) = engine.settling()
+    engine.put_result(RESULT_ITEMS["result-weld"], 1)
+    assert engine.settling() == []  # one at a time
+    assert proposable(engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
+    assert work() == 1
+    assert proposable(engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
+    assert proposable(engine.rank(NEED_ITEMS["need-weld"])) == ["result-weld"]
+    assert engine.results.unsettled == 1
+
+
+class _BrokenIndex:
+    def __init__(self) -> None:
+        self.broken = True
+        self.added: list[int] = []
+
+    def add(self, slot: int, terms: Any) -> None:
+        self.added.append(slot)
+
+    def remove(self, slot: int) -> None:
+        raise AssertionError("nothing was removed")
+
+    def commit(self) -> None:
+        if self.broken:
+            raise OSError("the index cannot be written")
+
+    def search(self, terms: Any, most: int) -> list[int]:
+        return []
+
+
+def test_a_failed_commit_loses_nothing_and_is_tried_again() -> None:
+    indexes: list[_BrokenIndex] = []
+
+    def make() -> _BrokenIndex:
+        indexes.append(_BrokenIndex())
+        return indexes[-1]
+
+    engine = Engine(make)
+    engine.put_result(RESULT_ITEMS["result-gas"], 1)
+    with pytest.raises(OSError, match="cannot be written"):
+        settle(engine)
+    assert proposable(engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
+    indexes[1].broken = False
+    settle(engine)
+    assert engine.results.unsettled == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "的",
+        "激光",
+        "12345 67.8 90%",
+        "😀🎉",
+        "\x00\x07\u200b\ufeff",
+        "甲烷" * 5_000,
+        "a" * 10_000,
+        "量" * 10_000,
+    ],
+    ids=["empty", "blank", "stop", "one-word", "digits", "emoji", "control", "repeated", "one-run", "one-character"],
+)
+def test_odd_needs_get_a_sensible_answer(text: str) -> None:
+    engine = filled()
+    settle(engine)
+    need = Item("odd", text, (text,), (text,))
+    ranked = engine.rank(need)
+    assert all(0 <= candidate.score.probability <= 1 for candidate in ranked)
+    assert coverage(need, RESULT_ITEMS["result-gas"]).total <= 1
+    engine.put_need(need, 1)
+    engine.put_result(Item("odd", text, (text,), (text,)), 1)
+    settle(engine)
+    assert len(engine.rank(NEED_ITEMS["need-gas"])) >= 1
+
+
+def test_text_beyond_the_limit_is_not_read() -> None:
+    long = Item("long", "", (), ("激光焊接。" * 5_000,))
+    assert len(need_vector(long).vector.words) == len(need_vector(Item("short", "", (), ("激光焊接",))).vector.words)
+
+
+def test_words_and_bigrams() -> None:
+    assert words("可用于SiO2薄膜的3D-BSA检测，ＳｉＯ２") == ["用于", "sio2", "薄膜", "3d-bsa", "检测", "sio2"]
+    assert words("超\u200b声波") == words("超声波")
+    assert bigrams("甲烷SiO2传感器") == ["甲烷", "sio2", "传感", "感器"]
+    assert len(VERSION.split()) == 3
+
+
+@given(ITEMS, ITEMS)
+@settings(deadline=None)
+def test_the_shares_of_the_reasons_add_up_to_the_coverage(need: Item, result: Item) -> None:
+    covered = coverage(need, result)
+    assert sum(phrase.share for phrase in covered.phrases) + covered.rest == pytest.approx(covered.total)
+    assert 0 <= covered.total <= 1 + 1e-9
+    missing = sum(phrase.share for phrase in covered.missing)
+    assert covered.total + missing <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("need", FITS)
+def test_reasons_quote_both_sides_and_name_what_is_missing(need: str) -> None:
+    result = FITS[need]
+    checks = check_all(NEEDS[need].constraints, RESULTS[result].measured)
+    reasons, gaps = explain(NEEDS[need], NEED_ITEMS[need], RESULTS[result], RESULT_ITEMS[result], checks)
+    quoted = [reason for reason in reasons if reason.evidence_need]
+    assert quoted
+    for reason in quoted:
+        assert reason.evidence_need in NEED_ITEMS[need].text
+        assert reason.evidence_result is not None
+        assert reason.evidence_result in RESULT_ITEMS[result].text
+    assert {"phrase", "sector"} <= {reason.kind for reason in reasons}
+    assert all(gap.kind == "term" for gap in gaps)
+    assert all(text for entry in (*reasons, *gaps) for text in (entry.text_zh, entry.text_en))
+
+
+def test_nothing_is_quoted_from_what_is_not_open() -> None:
+    need = NEEDS["need-inverter"].model_copy(update={"visibility": Visibility.CONFIDENTIAL})
+    result = RESULTS["result-inverter"]
+    checks = check_all(need.constraints, result.measured)
+    item = NEED_ITEMS["need-inverter"]
+    reasons, gaps = explain(need, item, result, RESULT_ITEMS["result-inverter"], checks)
+    said = " ".join(f"{entry.text_zh} {entry.text_en}" for entry in (*reasons, *gaps))
+    assert not any(reason.evidence_need or reason.evidence_result for reason in reasons)
+    for secret in ("储能", "切换", "变流器", "10 ms", "500 kW"):
+        assert secret not in said
+    assert "2 项技术指标满足" in said
+
+
+def test_facets_help_and_harm_within_bounds_and_absence_does_neither() -> None:
+    need = Facets(frozenset({"qianqiao:biomedicine"}), frozenset({"技术转让"}), 7, 1_000)
+    assert facet_effect(need, Facets()) == 0
+    good = Facets(frozenset({"qianqiao:biomedicine"}), frozenset({"技术转让"}), 8, 900)
+    bad = Facets(frozenset({"qianqiao:artificial_intelligence"}), frozenset({"技术许可"}), 1, 2_000)
+    assert 0 < facet_effect(need, good) < 1
+    assert -2 < facet_effect(need, bad) < -1
+    other_scheme = Facets(frozenset({"gbt4754:C40"}))
+    assert facet_effect(need, other_scheme) == 0
+
+
+def test_bands_have_thresholds() -> None:
+    assert [band_of(p) for p in (0.95, 0.7, 0.5, 0.4999, 0.0)] == ["高度", "较", "部分", None, None]
+
+
+def test_a_copied_result_does_not_score_above_a_probability() -> None:
+    item = NEED_ITEMS["need-gas"]
+    score = score_pair(item, Item("copy", item.title, item.keywords, item.body))
+    assert score.probability <= 1
+    assert len(result_vector(item).vector.words) == len(need_vector(item).vector.words)
