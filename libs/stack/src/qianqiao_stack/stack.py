@@ -97,7 +97,10 @@ class Stack:
     def processes(self) -> list[Process]:
         """Everything this stack started, in order of start."""
         shared = [part for part in (*self.brokers, self.store, self.receivers) if part is not None]
-        return [*shared, *(one for several in self.services.values() for one in several)]
+        return [*shared, *self._service_processes()]
+
+    def _service_processes(self) -> list[Service]:
+        return [one for several in self.services.values() for one in several]
 
     async def __aenter__(self) -> Self:
         try:
@@ -116,30 +119,35 @@ class Stack:
         """Start everything and wait until it is ready; raises :class:`StackError` naming what did not come up."""
         self.home.create()
         self._take_lock()
-        await self.start_infrastructure()
-        await self.start_services()
-        self._write_run_file()
-
-    async def start_infrastructure(self) -> None:
-        """Brokers, store and receivers, side by side, then the topics."""
         ports = Ports(self.home, self.plan.ports)
         self._compose_infrastructure(ports)
-        self._say("启动 Kafka、文档库、收信程序", "starting Kafka, the store and the receivers")
-        waits = []
-        if self.kafka is not None:
-            self.kafka.launch()
-            waits.append(self.kafka.ready())
-        for part in (self.store, self.receivers):
+        self._compose_services(ports)
+        # All at once: services spend their first seconds importing, and wait for topics and store by themselves.
+        for part in (self.kafka, self.store, self.receivers, *self._service_processes()):
             if part is not None:
                 part.launch()
-                waits.append(part.ready(part.answering))
+        await self._infrastructure_ready()
+        await self._services_ready()
+        self._write_run_file()
+
+    async def _infrastructure_ready(self) -> None:
+        self._say("启动 Kafka、文档库、收信程序", "starting Kafka, the store and the receivers")
+        waits = [part.ready(part.answering) for part in (self.store, self.receivers) if part is not None]
+        if self.kafka is not None:
+            waits.append(self.kafka.ready())
         await asyncio.gather(*waits)
-        self._say("创建主题", "creating topics")
         await create_topics(self.kafka_bootstrap)
+
+    async def _services_ready(self) -> None:
+        started = self._service_processes()
+        if started:
+            self._say("启动服务 " + "、".join(self.services), "starting the services " + ", ".join(self.services))
+        await asyncio.gather(*(one.ready(one.answering, within=120) for one in started))
 
     def _compose_infrastructure(self, ports: "Ports") -> None:
         plan = self.plan
         if plan.kafka_bootstrap is None:
+            # Formats what is new and, the first time on a machine, fetches the jars.
             self.kafka = Kafka(
                 self.home.folder("kafka"),
                 brokers=plan.brokers,
@@ -153,21 +161,14 @@ class Stack:
         if plan.receivers:
             self.receivers = Receivers(self.home, smtp_port=ports.get("smtp"), web_port=ports.get("web"))
 
-    async def start_services(self) -> None:
-        """All processes of all services of the plan, side by side."""
-        ports = Ports(self.home, self.plan.ports)
+    def _compose_services(self, ports: "Ports") -> None:
+        logs = self.home.folder("logs")
         for name in self.plan.services:
             count = self.plan.processes.get(name, 1)
             names = [name if i == 0 else f"{name}-{i + 1}" for i in range(count)]
             chosen = [(one, ports.get(one)) for one in names]
             env = self.service_env(name, f"http://127.0.0.1:{chosen[0][1]}")
-            logs = self.home.folder("logs")
             self.services[name] = [Service(name, port=p, log=logs / f"{one}.log", env=env) for one, p in chosen]
-        self._say("启动服务 " + "、".join(self.plan.services), "starting the services")
-        started = [one for several in self.services.values() for one in several]
-        for one in started:
-            one.launch()
-        await asyncio.gather(*(one.ready(one.answering, within=120) for one in started))
 
     def service_env(self, name: str, url: str) -> dict[str, str]:
         """The settings a service gets; ``url`` is where others reach it."""
@@ -203,8 +204,7 @@ class Stack:
 
     async def stop(self) -> None:
         """End everything, users before what they use; state stays. Safe to call again."""
-        services = [one for several in self.services.values() for one in several]
-        await asyncio.gather(*(one.stop() for one in services))
+        await asyncio.gather(*(one.stop() for one in self._service_processes()))
         shared = [part for part in (self.receivers, self.store) if part is not None]
         await asyncio.gather(*(one.stop() for one in shared), *([self.kafka.stop()] if self.kafka else []))
         self._release_lock()

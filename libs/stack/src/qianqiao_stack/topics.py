@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError
+from qianqiao_chassis.kafka import KafkaConnection
 from qianqiao_contracts import TOPICS, Topic
 
 from qianqiao_stack.errors import StackError
@@ -32,14 +33,19 @@ def topic_config(topic: Topic) -> dict[str, str]:
     return {"cleanup.policy": policy, "retention.ms": str(retention)}
 
 
+def _admin(kafka: KafkaConnection | str) -> AIOKafkaAdminClient:
+    connection = KafkaConnection(kafka) if isinstance(kafka, str) else kafka
+    return AIOKafkaAdminClient(**connection.client_options())
+
+
 async def create_topics(
-    bootstrap: str, *, replication: int | None = None, topics: Iterable[Topic] | None = None
+    kafka: KafkaConnection | str, *, replication: int | None = None, topics: Iterable[Topic] | None = None
 ) -> list[str]:
     """Create what is missing and return its names; existing topics are left as they are.
 
     ``replication``: copies of each partition, by default three, or as many as there are brokers.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = _admin(kafka)
     await admin.start()
     try:
         existing = set(await admin.list_topics())
@@ -71,10 +77,10 @@ async def _seen(admin: AIOKafkaAdminClient, names: set[str]) -> None:
         )
 
 
-async def verify_topics(bootstrap: str, *, topics: Iterable[Topic] | None = None) -> list[Difference]:
+async def verify_topics(kafka: KafkaConnection | str, *, topics: Iterable[Topic] | None = None) -> list[Difference]:
     """Compare a broker with the contracts; an empty list means that they agree."""
     wanted = list(topics or TOPICS.values())
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = _admin(kafka)
     await admin.start()
     try:
         existing = set(await admin.list_topics())

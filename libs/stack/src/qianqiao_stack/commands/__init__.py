@@ -1,0 +1,1 @@
+"""The commands of ``qianqiao``, one module per group."""
