@@ -17,6 +17,8 @@ from qianqiao_contracts import (
     ContactDeclared,
     MatchProposed,
     MatchReason,
+    NeedExpired,
+    NeedPosted,
     PartyKind,
     PartyRegistered,
 )
@@ -255,3 +257,21 @@ def sms_settings() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def story() -> Story:
     return Story()
+
+
+async def tell_once(harness: Harness[Any], message_class: str) -> None:
+    """Have one e-mail of that class planned; done again it plans nothing new."""
+    story = Story()
+    contact = story.contact(story.enterprise, channels=("email",))
+    await harness.deliver(contact, subject=contact.contact)
+    told = {"action": NeedExpired(party=story.enterprise, title="需求"), "info": _posted(story.enterprise)}
+    await harness.deliver(told[message_class], subject="need-1")
+
+
+def _posted(party: str) -> NeedPosted:
+    return NeedPosted(party=party, title="需求", difficulty="零点漂移", channel="portal", last_confirmed=START)
+
+
+@pytest.fixture
+def telling() -> Callable[..., Any]:
+    return tell_once

@@ -35,16 +35,19 @@ async def outcomes(harness: Any) -> list[str]:
 async def test_mails_and_texts_go_out_once(
     service: Any, story: Any, scripted_smtp: Any, scripted_gateway: Any, mail_settings: Any, sms_settings: Any
 ) -> None:
-    async with scripted_smtp() as smtp, scripted_gateway() as gateway:
-        async with service(mail_settings(smtp.port) | sms_settings(gateway.url)) as harness:
-            await story.introduce(harness)
-            for _ in range(3):
-                await harness.deliver(story.proposed(), subject=story.match)
-                await harness.run_due()
-            assert await states(harness) == ["email accepted"] * 2 + ["sms accepted"] * 2
-            assert len(smtp.messages) == 2
-            assert len(gateway.requests) == 2
-            assert await outcomes(harness) == ["NotificationDelivered"] * 2, "texts wait for their receipts"
+    async with (
+        scripted_smtp() as smtp,
+        scripted_gateway() as gateway,
+        service(mail_settings(smtp.port) | sms_settings(gateway.url)) as harness,
+    ):
+        await story.introduce(harness)
+        for _ in range(3):
+            await harness.deliver(story.proposed(), subject=story.match)
+            await harness.run_due()
+        assert await states(harness) == ["email accepted"] * 2 + ["sms accepted"] * 2
+        assert len(smtp.messages) == 2
+        assert len(gateway.requests) == 2
+        assert await outcomes(harness) == ["NotificationDelivered"] * 2, "texts wait for their receipts"
 
 
 async def test_the_mail_says_why_what_by_when_and_where_and_carries_the_trace(
@@ -299,11 +302,11 @@ async def test_an_answer_is_written_down_after_a_store_outage(
 async def test_logs_show_no_address(
     service: Any, story: Any, scripted_smtp: Any, mail_settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with scripted_smtp({"RCPT": "550 5.1.1 <party-enterprise@example.org> unknown"}) as smtp:
-        async with service(mail_settings(smtp.port)) as harness:
-            await story.introduce(harness, **EMAIL_ONLY)
-            with caplog.at_level("INFO"):
-                await harness.deliver(story.proposed(), subject=story.match)
-                await harness.run_due()
+    said = "550 5.1.1 <party-enterprise@example.org> unknown"
+    async with scripted_smtp({"RCPT": said}) as smtp, service(mail_settings(smtp.port)) as harness:
+        await story.introduce(harness, **EMAIL_ONLY)
+        with caplog.at_level("INFO"):
+            await harness.deliver(story.proposed(), subject=story.match)
+            await harness.run_due()
     assert "smtp-recipient-refused" in caplog.text
     assert "party-enterprise@example.org" not in caplog.text

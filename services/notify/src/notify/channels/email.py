@@ -109,9 +109,8 @@ class EmailChannel:
             # Dropped or silent after the final dot, or somewhere inside the bytes: the server may have taken it.
             connection.spoilt = True
             return Outcome(kind="unknown", code="smtp-no-answer", detail=type(error).__name__)
-        return Outcome(
-            kind="accepted", code="accepted", detail=response.message, provider_ref=redacted(response.message[:200])
-        )
+        said = redacted(response.message[:200])
+        return Outcome(kind="accepted", code="accepted", detail=said, provider_ref=said)
 
     def _not_connected(self, error: Exception) -> Outcome:
         cause = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error

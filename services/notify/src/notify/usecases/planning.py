@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qianqiao_chassis.clock import Clock
-from qianqiao_chassis.context import Cause, caused_by, current_traceparent
+from qianqiao_chassis.context import current_traceparent
 from qianqiao_chassis.store.repository import Repository
 from qianqiao_contracts import Event, EventData, decode, encode
 
@@ -54,14 +54,11 @@ class Planner:
             await self.notices.change(notice_id, Notice.done)
             return
         event = decode(notice.event.encode())
-        occasion = notice.occasion
-        with caused_by(Cause(occasion.correlationid, occasion.event_id, occasion.traceparent)):
-            missing = await self._write(
-                rule, occasion, event.subject, event.data.model_dump(mode="json"), notice.is_last_try(now)
-            )
-            await self.notices.change(
-                notice_id, lambda it: it.look_again(missing, self.book, now) if missing else it.done()
-            )
+        data = event.data.model_dump(mode="json")
+        missing = await self._write(rule, notice.occasion, event.subject, data, last_try=notice.is_last_try(now))
+        await self.notices.change(
+            notice_id, lambda it: it.look_again(missing, self.book, now) if missing else it.done()
+        )
 
     async def _tell(self, rule: Rule, occasion: Occasion, event: Event[EventData], data: Mapping[str, Any]) -> None:
         missing = await self._write(rule, occasion, event.subject, data, last_try=False)

@@ -8,9 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from opentelemetry import metrics, trace
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from qianqiao_chassis.clock import Clock
-from qianqiao_chassis.context import Cause, caused_by
 from qianqiao_chassis.errors import Invalid, StoreUnavailable, VersionConflict
 from qianqiao_chassis.store.repository import Repository
 
@@ -26,7 +24,6 @@ _tracer = trace.get_tracer("qianqiao.notify")
 _handed_over = metrics.get_meter("qianqiao.notify").create_counter(
     "notify_hand_overs", description="Hand-overs by channel and what came of them"
 )
-_propagator = TraceContextTextMapPropagator()
 
 _RECORD_AGAIN_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Waits before writing an answer again when the store is away: what the gateway took must not look uncertain."""
@@ -53,12 +50,10 @@ class Sender:
     async def handle(self, delivery_id: str) -> None:
         """Do what is due for one delivery: hand it over, or stop waiting for an answer or a receipt."""
         delivery = await self._deliveries.get(delivery_id)
-        ticket = delivery.ticket
-        with caused_by(Cause(ticket.correlationid, ticket.event_id, ticket.traceparent)):
-            if is_waiting(delivery.state):
-                await self._attempt(delivery)
-            else:
-                await self._stop_waiting(delivery_id)
+        if is_waiting(delivery.state):
+            await self._attempt(delivery)
+        else:
+            await self._stop_waiting(delivery_id)
 
     async def release_held(self) -> int:
         """Make ready what was held because its channel had no settings and has them now; return how many."""
@@ -167,8 +162,6 @@ def _message(delivery: Delivery) -> Message:
 
 
 def _span(delivery: Delivery) -> AbstractContextManager[trace.Span]:
-    carrier = {"traceparent": delivery.ticket.traceparent or ""}
+    # Below the timer's span, which continues the trace of the event that planned the delivery.
     attributes = {"notify.channel": delivery.ticket.channel, "notify.delivery": delivery.id}
-    return _tracer.start_as_current_span(
-        "notify hand-over", context=_propagator.extract(carrier), kind=trace.SpanKind.CLIENT, attributes=attributes
-    )
+    return _tracer.start_as_current_span("notify hand-over", kind=trace.SpanKind.CLIENT, attributes=attributes)
