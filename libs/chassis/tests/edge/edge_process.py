@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 HERE = Path(__file__).parent
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 async def until[T](look: Callable[[], Awaitable[T | None]], what: str, patience_s: float = PATIENCE_S) -> T:

@@ -1,14 +1,19 @@
 """A service as a process of its own, on a real Apache Kafka: start, work, stop, and how it says what is missing."""
 
 import asyncio
+import gzip
 import signal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from edge_process import Program, program, until
 from edge_sample import party
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from qianqiao_chassis.http.server import HttpServer
 from qianqiao_contracts import decode_strict, encode, make_event, new_id
 
 pytestmark = pytest.mark.kafka
@@ -182,3 +187,45 @@ async def test_wrong_settings_are_named_without_their_values(tmp_path: Path) -> 
         assert "QIANQIAO_HTTP_PORT" in text
         assert "QIANQIAO_TRACE_RATIO" in text
         assert "s3cret" not in text
+
+
+class Collector:
+    """Receives spans as an OpenTelemetry collector does."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        encoding = dict(scope["headers"]).get(b"content-encoding")
+        request = ExportTraceServiceRequest.FromString(gzip.decompress(body) if encoding == b"gzip" else body)
+        for resource in request.resource_spans:
+            for group in resource.scope_spans:
+                self.spans += group.spans
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def test_one_trace_from_the_request_through_the_store(
+    tmp_path: Path, contract_topics: str, mongo_url: str, mongo_database: str
+) -> None:
+    collector, trace_id = Collector(), "0af7651916cd43dd8448eb211c80319c"
+    async with HttpServer(collector, "127.0.0.1", 0, grace_s=1) as server:
+        endpoint = f"http://127.0.0.1:{server.port}"
+        async with program(
+            tmp_path, contract_topics, mongo_url, mongo_database, QIANQIAO_OTLP_ENDPOINT=endpoint
+        ) as running:
+            await running.ready()
+            sent = {**running.headers(), "traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+            async with httpx.AsyncClient(base_url=running.url) as client:
+                await _close_note(client, sent)
+            running.signal(signal.SIGTERM)
+            assert await running.ended() == 0
+    mine = [span for span in collector.spans if span.trace_id.hex() == trace_id]
+    by_name = {span.name: span for span in mine}
+    served = by_name["POST /v1/notes/{id}/close"]
+    assert served.parent_span_id.hex() == "b7ad6b7169203331"
+    assert any(span.parent_span_id == served.span_id for span in mine if span.name.endswith(" notes")), sorted(by_name)
