@@ -7,7 +7,7 @@ from typing import Final
 
 from matching.engine.analyzer import Token, bigrams, fold, tokens
 from matching.engine.items import Item
-from matching.engine.vectors import query_weights, word_saturations
+from matching.engine.vectors import LEAST_MASS, query_weights, word_saturations
 from matching.engine.weights import is_known
 
 _SENTENCE: Final = re.compile(r"[^。；;！!？?\n]+")
@@ -49,7 +49,7 @@ class _Run:
 def coverage(need: Item, result: Item, *, phrases: int = 5, missing: int = 4) -> Coverage:
     """Explain the word coverage of a pair by its `phrases` weightiest phrases and `missing` weightiest gaps."""
     weighted = query_weights(need)
-    mass = max(sum(weighted.values()), 1e-9)
+    mass = max(sum(weighted.values()), LEAST_MASS)
     saturations = word_saturations(result)
     shares = {
         word: weight * saturations[word] / mass for word, weight in weighted.items() if saturations.get(word, 0) > 0

@@ -128,8 +128,8 @@ def _scores(
     reverse = summed(hits.owner, units * (hits.flags & (IN_TITLE - 1)))
     return [
         _score(
-            covered[at] / SATURATION_STEPS / max(need.mass, 1),
-            bigrams[at] / SATURATION_STEPS / max(need.bigram_mass, 1),
+            covered[at] / SATURATION_STEPS / need.mass,
+            bigrams[at] / SATURATION_STEPS / need.bigram_mass,
             min(1.0, title[at] / result.title_mass),
             min(1.0, reverse[at] / result.mass),
             facet_effect(need.facets, result.facets),

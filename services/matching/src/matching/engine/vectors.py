@@ -22,6 +22,8 @@ from matching.engine.weights import bigram_weight, word_weight
 _BM25F: Final = table("weights")["bm25f"]
 _CANDIDATES: Final = table("weights")["candidates"]
 _CAP: Final[int] = _BM25F["query_cap"]
+LEAST_MASS: Final[float] = _BM25F["least_mass"]
+"""A need or result whose words weigh less counts as weighing this much."""
 IN_TITLE: Final = 4
 """Bit of a result word's flags; the two bits below it hold the word's frequency, at most the cap."""
 SATURATION_STEPS: Final = 255
@@ -45,7 +47,7 @@ class NeedVector:
     bigrams: bytes
     bigram_weights: bytes
     mass: int
-    """Sum of `weights`."""
+    """Sum of `weights`, or the least mass in steps."""
     bigram_mass: int
     facets: Facets
 
@@ -93,8 +95,8 @@ def need_vector(item: Item) -> Analysed[NeedVector]:
         frequencies=bytes(min(counts[word], _CAP) for word in kept),
         bigrams=pair_hashes,
         bigram_weights=pair_weights,
-        mass=sum(weights),
-        bigram_mass=sum(pair_weights),
+        mass=max(sum(weights), round(LEAST_MASS * WEIGHT_STEPS)),
+        bigram_mass=max(sum(pair_weights), round(LEAST_MASS * WEIGHT_STEPS)),
         facets=item.facets,
     )
     return Analysed(vector, _heaviest(weighted, _CANDIDATES["terms"]), _found_by(item))
@@ -116,7 +118,7 @@ def result_vector(item: Item) -> Analysed[ResultVector]:
         bigrams=pair_hashes,
         bigram_saturations=_steps((pairs[pair] for pair in kept_pairs), SATURATION_STEPS),
         title_mass=max(sum(word_weight(word) for word in sorted(title)), 1e-9),
-        mass=max(sum(weighted.values()), 1e-9),
+        mass=max(sum(weighted.values()), LEAST_MASS),
         facets=item.facets,
     )
     return Analysed(vector, _heaviest(weighted, _CANDIDATES["reverse_terms"]), _found_by(item))
