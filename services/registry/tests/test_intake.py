@@ -1,5 +1,6 @@
 """Outside events: what is adopted, and that each refusal is named, by Kafka and by HTTP alike."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -170,6 +171,15 @@ async def test_an_event_whose_receipt_was_lost_changes_nothing_a_second_time(wor
         await world.publish(event)
         await world.h.store.database["receipts"].delete_many({})
         await world.publish(event)
+    assert await world.types() == ["NeedPosted", "NeedPaused"]
+
+
+async def test_the_same_event_at_the_same_time_is_adopted_once(world: World) -> None:
+    posted, paused = world.need_posted(), world.event("NeedPaused", {"party": FIRM})
+    for event in (posted, paused):
+        answers = await asyncio.gather(*(world.send(event) for _ in range(6)))
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.text for answer in answers}) == 1
     assert await world.types() == ["NeedPosted", "NeedPaused"]
 
 
