@@ -91,9 +91,9 @@ class ScriptedSmtp:
 
 
 @asynccontextmanager
-async def _scripted_smtp(script: dict[str, Any] | None = None) -> AsyncIterator[ScriptedSmtp]:
+async def _scripted_smtp(script: dict[str, Any] | None = None, port: int = 0) -> AsyncIterator[ScriptedSmtp]:
     smtp = ScriptedSmtp(dict(script or {}))
-    server = await asyncio.start_server(smtp.talk, "127.0.0.1", 0)
+    server = await asyncio.start_server(smtp.talk, "127.0.0.1", port)
     smtp.port = server.sockets[0].getsockname()[1]
     try:
         yield smtp
@@ -275,3 +275,15 @@ def _posted(party: str) -> NeedPosted:
 @pytest.fixture
 def telling() -> Callable[..., Any]:
     return tell_once
+
+
+async def _eventually(holds: Callable[[], bool], *, within_s: float) -> None:
+    """Wait until it holds; TimeoutError when it does not in time."""
+    async with asyncio.timeout(within_s):
+        while not holds():
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    return _eventually

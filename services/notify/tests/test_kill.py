@@ -23,7 +23,6 @@ WORKER = Path(__file__).parent / "killed_worker.py"
         ("DATA", "action", 1, "accepted"),
         (".", "action", 2, "accepted"),
         ("recording", "action", 2, "accepted"),
-        ("RCPT", "info", 1, "accepted"),
         ("DATA", "info", 0, "abandoned"),
         (".", "info", 1, "abandoned"),
         ("recording", "info", 1, "abandoned"),
