@@ -139,6 +139,18 @@ def test_a_text_is_accepted_as_kannel_does(
     assert (line["to"], line["parts"]) == ("13800138000", 1)
 
 
+def test_a_text_in_kannel_headers_with_its_trace(receivers: Receivers, home: Home) -> None:
+    credentials = Keys(home).credentials("sms")
+    said = {"Username": credentials.username, "Password": credentials.password, "To": "+447700900101", "Coding": "2"}
+    headers = {f"X-Kannel-{name}": value for name, value in said.items()}
+    headers |= {"Content-Type": "text/plain; charset=UTF-8", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    answer = httpx.post(f"{receivers.url}/cgi-bin/sendsms", headers=headers, content="【牵桥】一加一=二&三".encode())
+    assert answer.status_code == 202
+    kept = httpx.get(f"{receivers.url}/api/texts").json()[-1]
+    assert (kept["text"], kept["to"]) == ("【牵桥】一加一=二&三", "+447700900101")
+    assert kept["traceparent"] == headers["traceparent"]
+
+
 def test_without_coding_2_chinese_is_lost_as_on_kannel(
     receivers: Receivers, sendsms: Callable[..., httpx.Response]
 ) -> None:

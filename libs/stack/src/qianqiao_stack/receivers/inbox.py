@@ -38,6 +38,8 @@ class Text:
     text: str
     parts: int
     dlr_url: str = ""
+    traceparent: str = ""
+    """W3C trace context of the request that brought it, empty without one."""
     reports: list[int] = field(default_factory=list)
     """Delivery reports ``dlr_url`` has taken, in Kannel's numbers: 1 delivered, 2 not, 8 accepted, 16 refused."""
 
@@ -103,10 +105,12 @@ class Inbox:
         self.mails = [*self.mails[-KEPT + 1 :], mail]
         return mail
 
-    def add_text(self, to: str, sender: str, text: str, *, parts: int, dlr_url: str = "") -> Text:
+    def add_text(
+        self, to: str, sender: str, text: str, *, parts: int, dlr_url: str = "", traceparent: str = ""
+    ) -> Text:
         """Store a text before it is acknowledged to its sender."""
         number = self.texts[-1].number + 1 if self.texts else 1
-        stored = Text(number, now(), to, sender, text, parts, dlr_url)
+        stored = Text(number, now(), to, sender, text, parts, dlr_url, traceparent)
         with self._texts_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(stored), ensure_ascii=False) + "\n")
         self.texts = [*self.texts[-KEPT + 1 :], stored]

@@ -61,9 +61,7 @@ class Gateway:
 
     async def sendsms(self, request: Request) -> PlainTextResponse:
         """Accept a text, from the query or from a form."""
-        fields: dict[str, str] = dict(request.query_params)
-        if request.method == "POST":
-            fields |= dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
+        fields = await _said(request)
         if not self._known(fields):
             return PlainTextResponse("Authorization failed for sendsms", status_code=403)
         to = fields.get("to", "")
@@ -75,7 +73,12 @@ class Gateway:
         text = fields.get("text", "")
         text = text if unicode else as_gsm(text)
         stored = self._inbox.add_text(
-            to, fields.get("from", ""), text, parts=parts(text, unicode=unicode), dlr_url=fields.get("dlr-url", "")
+            to,
+            fields.get("from", ""),
+            text,
+            parts=parts(text, unicode=unicode),
+            dlr_url=fields.get("dlr-url", ""),
+            traceparent=request.headers.get("traceparent", ""),
         )
         self._report_later(stored, fields)
         return PlainTextResponse("0: Accepted for delivery", status_code=202)
@@ -104,6 +107,18 @@ class Gateway:
                     text.reports.append(status)
                     break
                 await asyncio.sleep(REPORT_PAUSE_SECONDS)
+
+
+async def _said(request: Request) -> dict[str, str]:
+    """The fields of a request: the query; of a POST also a form, or Kannel's own ``X-Kannel-`` headers over a text."""
+    fields: dict[str, str] = dict(request.query_params)
+    if request.method != "POST":
+        return fields
+    body = (await request.body()).decode(errors="replace")
+    if not request.headers.get("content-type", "").startswith("text/plain"):
+        return fields | dict(parse_qsl(body, keep_blank_values=True))
+    named = {name.removeprefix("x-kannel-"): value for name, value in request.headers.items() if "x-kannel-" in name}
+    return fields | named | {"text": body}
 
 
 def outcome(number: str) -> list[int]:
