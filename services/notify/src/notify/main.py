@@ -11,6 +11,7 @@ from notify.channels.port import Channel
 from notify.channels.sms import ReportAddress, SmsChannel, SmsGateway
 from notify.channels.smtp_answers import AnswerTable
 from notify.channels.smtp_pool import SmtpServer
+from notify.domain.address import email_address
 from notify.domain.delivery import Delivery
 from notify.domain.notice import Notice
 from notify.settings import NotifySettings
@@ -72,7 +73,7 @@ def email_channel(settings: NotifySettings) -> EmailChannel:
             local_hostname=settings.smtp_helo,
             timeout_s=settings.smtp_timeout_s,
         )
-    sender = settings.mail_from or "unset@invalid"
+    sender = email_address(settings.mail_from) if settings.mail_from else "unset@invalid"
     return EmailChannel(
         server,
         AnswerTable.model_validate(load_table("smtp_answers.toml")),

@@ -3,6 +3,7 @@
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
+from qianqiao_chassis.errors import Invalid
 from qianqiao_chassis.settings import ServiceSettings
 
 from notify.domain.address import email_address
@@ -109,7 +110,10 @@ class NotifySettings(ServiceSettings):
         if self.smtp_host and not self.mail_from:
             raise ValueError("设置了 smtp_host 时必须设置 mail_from / mail_from is required with smtp_host")
         if self.mail_from:
-            email_address(self.mail_from)
+            try:
+                email_address(self.mail_from)
+            except Invalid as error:
+                raise ValueError(f"mail_from: {error.zh} / {error.en}") from error
         if self.smtp_tls == "none" and self.smtp_username:
             raise ValueError(
                 "smtp_tls=none 时不能登录：密码会以明文发送 / no login without TLS: the password would travel in clear"
