@@ -3,8 +3,8 @@
 A cause is set by the edges (an HTTP request, a consumed record, the due loop) and read by the store.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -12,8 +12,7 @@ from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Why something happens. `correlationid` names the whole story, `causationid` the event or request before this."""
 
     correlationid: str | None = None
@@ -32,14 +31,20 @@ def current_cause() -> Cause:
     return _current.get()
 
 
-@contextmanager
-def caused_by(cause: Cause) -> Iterator[Cause]:
-    """Put `cause` in force for the block (and the tasks started inside it)."""
-    token = _current.set(cause)
-    try:
-        yield cause
-    finally:
-        _current.reset(token)
+class caused_by:  # noqa: N801 - used like a function; a class because it is entered for every record consumed
+    """Put `cause` in force for the block (and the tasks started inside it). Enter it once."""
+
+    __slots__ = ("_cause", "_token")
+
+    def __init__(self, cause: Cause) -> None:
+        self._cause = cause
+
+    def __enter__(self) -> Cause:
+        self._token = _current.set(self._cause)
+        return self._cause
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
 
 
 def current_traceparent() -> str | None:
@@ -53,6 +58,20 @@ def current_traceparent() -> str | None:
     return _current.get().traceparent
 
 
+def begin[T](work: Coroutine[Any, Any, T], cause: Cause) -> asyncio.Task[T]:
+    """Start `work` under `cause`, at once: it may be done when this returns, without a turn of the event loop."""
+    token = _current.set(cause)
+    try:
+        return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
+    finally:
+        _current.reset(token)
+
+
+def is_kept(traceparent: str | None) -> bool:
+    """Whether the trace is recorded, so that spans of it are worth making."""
+    return traceparent is not None and traceparent.endswith("-01")
+
+
 def continued_span(
     name: str,
     traceparent: str | None,
@@ -64,7 +83,7 @@ def continued_span(
 
     A trace that is not kept still travels on through the cause; only its spans are saved.
     """
-    if traceparent is None or not traceparent.endswith("-01"):
+    if traceparent is None or not is_kept(traceparent):
         return nullcontext()
     parent = _propagator.extract({"traceparent": traceparent})
     return _tracer.start_as_current_span(name, context=parent, kind=kind, attributes=dict(attributes or {}))

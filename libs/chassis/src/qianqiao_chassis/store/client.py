@@ -49,6 +49,7 @@ class Store:
         self._app_name = app_name
         self._patience_ms = patience_ms
         self._client: AsyncMongoClient[Document] | None = None
+        self._collections: dict[str, Collection] = {}
         self._slots = asyncio.Semaphore(concurrency)
         self._outages = 0
 
@@ -73,6 +74,7 @@ class Store:
         if self._client is not None:
             await self._client.close()
             self._client = None
+            self._collections.clear()
 
     @property
     def database(self) -> AsyncDatabase[Document]:
@@ -83,7 +85,10 @@ class Store:
 
     def collection(self, name: str) -> Collection:
         """The driver's collection; call its methods only through `run`."""
-        return self.database[name]
+        made = self._collections.get(name)
+        if made is None:
+            made = self._collections[name] = self.database[name]
+        return made
 
     async def run[T](self, operation: str, collection: str, call: Callable[[Collection], Awaitable[T]]) -> T:
         """Do one operation. Raises StoreUnavailable, AlreadyExists, TooLarge; BulkWriteError is left to the caller."""

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from bson import Binary
 from qianqiao_contracts import ContractError, Event, EventData, encode, kafka_headers, make_event
 
 from qianqiao_chassis.aggregate import Aggregate
@@ -32,16 +31,16 @@ class OutboxEntry:
         return {
             "s": self.sequence,
             "at": self.at,
-            "body": Binary(self.body),
-            "headers": [[name, Binary(value)] for name, value in self.headers],
+            "body": self.body,
+            "headers": [list(header) for header in self.headers],
             "erases": self.erases,
         }
 
     @staticmethod
     def of(document: Mapping[str, Any]) -> "OutboxEntry":
         """As it was stored."""
-        headers = tuple((name, bytes(value)) for name, value in document["headers"])
-        return OutboxEntry(document["s"], document["at"], bytes(document["body"]), headers, document["erases"])
+        headers = tuple((name, value) for name, value in document["headers"])
+        return OutboxEntry(document["s"], document["at"], document["body"], headers, document["erases"])
 
 
 def entries_of(aggregate: Aggregate, *, source: str, now: datetime) -> list[OutboxEntry]:
