@@ -301,7 +301,7 @@ def _raw(record: ConsumerRecord) -> RawRecord:
         record.offset,
         record.key,
         record.value,
-        tuple((name, value or b"") for name, value in record.headers),
+        tuple([(name, value or b"") for name, value in record.headers]),
         record.timestamp,
     )
 

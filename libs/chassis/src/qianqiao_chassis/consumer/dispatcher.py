@@ -111,7 +111,7 @@ class Dispatcher:
             return
         for attempt in range(1, TRIES + 1):
             try:
-                self.counts[await self.handling.handle(record)] += 1
+                self.counts[await self.handling.handle(record, observe=attempt == 1)] += 1
             except StoreUnavailable:
                 raise
             except Unreadable as error:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Coroutine
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from opentelemetry import trace
@@ -14,7 +15,7 @@ from qianqiao_contracts import TOPICS, ContractError, Event, EventData, UnknownT
 from qianqiao_chassis import metrics
 from qianqiao_chassis.consumer.gaps import GapDetector
 from qianqiao_chassis.consumer.subscriptions import RawRecord, Subscriptions
-from qianqiao_chassis.context import Cause, caused_by, continued_span
+from qianqiao_chassis.context import Cause, begin, continued_span, is_kept
 
 _log = structlog.get_logger("qianqiao.consumer")
 
@@ -39,49 +40,55 @@ class Handling:
         self.gaps = GapDetector()
         self.counts: Counter[str] = Counter()
 
-    async def handle(self, record: RawRecord, *, live: bool = True) -> Outcome:
-        """Decode and handle one record. `live` records take part in the search for gaps.
+    async def handle(self, record: RawRecord, *, observe: bool = True) -> Outcome:
+        """Decode and handle one record; with `observe` it takes part in the search for gaps.
 
         Raises Unreadable, StoreUnavailable, TimeoutError, or what the handler raises.
         """
         raw = self._subscriptions.raw.get(record.topic)
         if raw is not None:
-            traceparent = record.header("traceparent")
-            cause = Cause(causationid=record.header("ce_id"), traceparent=traceparent)
-            with caused_by(cause), _span(record, traceparent):
-                async with asyncio.timeout(self._timeout):
-                    await raw(record)
+            cause = Cause(causationid=record.header("ce_id"), traceparent=record.header("traceparent"))
+            await self._call(raw(record), cause, record)
             return "handled"
         if record.value is None:
             return await self._handle_tombstone(record)
-        return await self._handle_event(record, record.value, live)
-
-    async def _handle_event(self, record: RawRecord, value: bytes, live: bool) -> Outcome:
         try:
-            event = decode(value, record.header("ce_type"))
+            event = decode(record.value, record.header("ce_type"))
         except UnknownType:
             return "unknown"
         except ContractError as error:
             raise Unreadable(error.code, f"{error.zh} / {error.en}") from error
-        if live:
+        if observe:
             self._observe(record.topic, event)
         subscription = self._subscriptions.typed.get(type(event.data))
         if subscription is None:
             return "ignored"
         cause = Cause(event.correlationid or event.id, event.id, event.traceparent)
-        with caused_by(cause), _span(record, event.traceparent):
-            async with asyncio.timeout(self._timeout):
-                await subscription.handler(event)
+        await self._call(subscription.handler(event), cause, record)
         return "handled"
 
     async def _handle_tombstone(self, record: RawRecord) -> Outcome:
         handler = self._subscriptions.tombstones.get(record.topic)
         if handler is None or record.key is None:
             return "ignored"
-        with caused_by(Cause()):
-            async with asyncio.timeout(self._timeout):
-                await handler(record.key_text)
+        await self._call(handler(record.key_text), Cause(), record)
         return "handled"
+
+    async def _call(self, work: Coroutine[Any, Any, None], cause: Cause, record: RawRecord) -> None:
+        if is_kept(cause.traceparent):
+            with _span(record, cause.traceparent):
+                await self._limited(begin(work, cause))
+            return
+        task = begin(work, cause)
+        # Most handlers of a quiet batch end without waiting for anything; they need no timer.
+        if task.done():
+            task.result()
+        else:
+            await self._limited(task)
+
+    async def _limited(self, task: asyncio.Task[None]) -> None:
+        async with asyncio.timeout(self._timeout):
+            await task
 
     def _observe(self, topic: str, event: Event[EventData]) -> None:
         arrival = self.gaps.observe(event.subject, event.sequence)
@@ -96,8 +103,6 @@ class Handling:
 
 
 def _span(record: RawRecord, traceparent: str | None) -> AbstractContextManager[object]:
-    if traceparent is None:
-        return nullcontext()
     return continued_span(
         f"process {record.topic}",
         traceparent,

@@ -68,7 +68,7 @@ def lane_of(record: RawRecord) -> str:
     """The name of a record's queue: topic and key; records without a key queue per partition."""
     if record.key is None:
         return f"{record.topic}|{record.partition}|"
-    return f"{record.topic}||{record.key_text}"
+    return f"{record.topic}||{record.key.decode('utf-8', 'replace')}"
 
 
 def parked_id(record: RawRecord) -> str:

@@ -90,7 +90,7 @@ class RetryLoop:
                 return False
             record, attempts = claimed
             try:
-                await self._handling.handle(record, live=False)
+                await self._handling.handle(record, observe=False)
             except StoreUnavailable:
                 with suppress(StoreUnavailable):
                     await self._parking.release(head.id)

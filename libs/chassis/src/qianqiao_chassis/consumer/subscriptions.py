@@ -1,19 +1,18 @@
 """What a service listens to: handlers by event type, by raw topic, by tombstone."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from qianqiao_contracts import Event, EventData
 
 type Headers = tuple[tuple[str, bytes], ...]
-type EventHandler = Callable[[Event[Any]], Awaitable[None]]
-type RawHandler = Callable[["RawRecord"], Awaitable[None]]
-type TombstoneHandler = Callable[[str], Awaitable[None]]
+type EventHandler = Callable[[Event[Any]], Coroutine[Any, Any, None]]
+type RawHandler = Callable[["RawRecord"], Coroutine[Any, Any, None]]
+type TombstoneHandler = Callable[[str], Coroutine[Any, Any, None]]
 
 
-@dataclass(frozen=True, slots=True)
-class RawRecord:
+class RawRecord(NamedTuple):
     """A Kafka record as it came. Headers keep their bytes; a null header value arrives as empty bytes."""
 
     topic: str
@@ -59,9 +58,7 @@ class Subscriptions:
     raw: dict[str, RawHandler] = field(default_factory=dict)
     tombstones: dict[str, TombstoneHandler] = field(default_factory=dict)
 
-    def on(
-        self, *types: type[EventData], reads: Sequence[str] | None = None
-    ) -> Callable[[Callable[[Event[Any]], Awaitable[None]]], Callable[[Event[Any]], Awaitable[None]]]:
+    def on(self, *types: type[EventData], reads: Sequence[str] | None = None) -> Callable[[EventHandler], EventHandler]:
         """Register `async def handler(event: Event[X])` for these types. Raises ValueError when one is taken."""
 
         def register(handler: EventHandler) -> EventHandler:

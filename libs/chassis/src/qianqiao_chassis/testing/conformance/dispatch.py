@@ -4,7 +4,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -181,7 +181,7 @@ class DispatchSuite(StoreSuite):
 
     async def test_what_cannot_be_read_is_kept_whole_until_edited(self, it: Service) -> None:
         good = stream("n-1", 1)[0]
-        spoilt = replace(good, value=b'{"specversion": "1.0", "data"', headers=(("ce_type", b"\xff"), ("x", b"")))
+        spoilt = good._replace(value=b'{"specversion": "1.0", "data"', headers=(("ce_type", b"\xff"), ("x", b"")))
         result = await it.dispatcher.dispatch([spoilt, *stream("n-2", 1, first_offset=1)])
         assert result.commit == {(TOPIC, 0): 2}
         assert it.handled == [("n-2", 1)]
@@ -336,7 +336,7 @@ class DispatchSuite(StoreSuite):
             records.append(queue.pop(0))
             if chance.random() < 0.4:
                 records.append(chance.choice(records))
-        records = [replace(it, offset=number) for number, it in enumerate(records)]
+        records = [it._replace(offset=number) for number, it in enumerate(records)]
         for start in range(0, len(records), 10):
             await it.dispatcher.dispatch(records[start : start + 10])
         rows = await copies.select(limit=20)
@@ -352,7 +352,7 @@ class DispatchSuite(StoreSuite):
         await it.dispatcher.dispatch([three, five])
         assert it.dispatcher.handling.counts["gaps"] == 2
         it.dispatcher.handling.gaps.forget()
-        await it.dispatcher.dispatch([replace(five, offset=9)])
+        await it.dispatcher.dispatch([five._replace(offset=9)])
         assert it.dispatcher.handling.counts["gaps"] == 2
 
     async def test_a_lane_parked_while_the_store_is_asked_is_not_forgotten(self, it: Service) -> None:
