@@ -1,13 +1,14 @@
 """What the tests of the registry have in common: a small world of demonstration parties."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 from qianqiao_chassis.testing.harness import Harness
-from qianqiao_contracts import new_id, signing, uscc
+from qianqiao_contracts import EventRejected, new_id, signing, uscc
 from registry.settings import RegistrySettings
 
 type Json = dict[str, Any]
@@ -114,3 +115,32 @@ async def ok(answer: Any, status: int = 200) -> Json:
     assert response.status_code == status, response.text
     body: Json = response.json()
     return body
+
+
+type Way = Callable[[World, Json | bytes], Awaitable[tuple[str, list[str]]]]
+
+
+async def by_kafka(world: World, event: Json | bytes) -> tuple[str, list[str]]:
+    """Publish to Kafka; the code and paths of the refusal on intake.rejections."""
+    await world.publish(event)
+    [rejected] = [event.data for event in await world.h.published()]
+    return told(rejected)
+
+
+async def by_http(world: World, event: Json | bytes) -> tuple[str, list[str]]:
+    """Send over HTTP; the code and paths of the answer, which the rejection must repeat."""
+    problem = world.h.problem(await world.send(event))
+    [rejected] = [event.data for event in await world.h.published()]
+    paths = [error["path"] for error in problem["errors"]]
+    assert told(rejected) == (problem["code"], paths)
+    assert all(error["zh"] and error["en"] for error in problem["errors"])
+    return problem["code"], paths
+
+
+def told(rejected: EventRejected) -> tuple[str, list[str]]:
+    assert rejected.message
+    assert rejected.message_en
+    return rejected.code, [error.path for error in rejected.errors]
+
+
+both = pytest.mark.parametrize("way", [by_kafka, by_http])
