@@ -7,12 +7,13 @@ import asyncio
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import conftest
+conftest: Any = import_module("conftest")
 
 
 async def main(mongo_url: str, database: str, port: str, message_class: str, dies_before_recording: str) -> None:

@@ -192,6 +192,28 @@ async def test_replayed_old_news_is_not_sent(service: Any, story: Any, scripted_
         assert await silences(harness) == {("email", "expired"), ("sms", "expired")}
 
 
+async def test_a_replay_tells_nobody_new(service: Any, story: Any, scripted_smtp: Any, mail_settings: Any) -> None:
+    async with scripted_smtp() as smtp, service(mail_settings(smtp.port)) as harness:
+        await story.introduce(harness, channels=("email",))
+        event = await harness.deliver(story.proposed(), subject=story.match)
+        without_contact = story.proposed(party_a="party-without-contact")
+        other = await harness.deliver(without_contact, subject="match-2")
+        harness.clock.advance(timedelta(seconds=61))
+        await harness.run_due()
+        sent = len(smtp.messages)
+        harness.clock.advance(timedelta(hours=1))
+        for party, contact in ((story.enterprise, "contact-new"), ("party-without-contact", "contact-first")):
+            await harness.deliver(story.contact(party, contact=contact, email="new@example.org"), subject=contact)
+        for again in (event, other):
+            await harness.deliver(again)
+        harness.clock.advance(timedelta(seconds=61))
+        await harness.run_due()
+        assert len(smtp.messages) == sent == 3
+        await harness.deliver(story.proposed(), subject="match-3")
+        await harness.run_due()
+        assert len(smtp.messages) == sent + 3, "of a new fact the new contact is told"
+
+
 async def test_events_hold_no_address_and_no_text(service: Any, story: Any) -> None:
     async with service() as harness:
         await story.introduce(harness)

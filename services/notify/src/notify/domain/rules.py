@@ -108,6 +108,8 @@ class Rulebook(_Row):
     """How long a notice waits for a contact or a title that may still be on its way on another topic, in seconds."""
     grace_step_s: PositiveInt
     """The first wait within the grace; it doubles each time."""
+    replay_after_s: PositiveInt
+    """An event older than this that was planned before is a replay: nobody new is told of it."""
     classes: dict[MessageClass, ClassPolicy]
     rules: tuple[Rule, ...]
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from qianqiao_chassis.clock import Clock
@@ -72,6 +73,10 @@ class Planner:
         """Store the deliveries, or return what is missing for them."""
         others = other_parties(data, occasion.party)
         contacts, names = await asyncio.gather(self.contacts.of_party(occasion.party), self.names.named(others))
+        if self._may_be_replay(occasion) and (before := await self._told_before(rule, occasion)):
+            contacts = [contact for contact in contacts if contact.id in before]
+            if not contacts:
+                return []
         missing = ([] if contacts else [_CONTACT]) + [id for id in others if id not in names]
         if missing and not last_try:
             return missing
@@ -89,6 +94,14 @@ class Planner:
         planned = deliveries(rule, self.book.version, policy, occasion, contacts, render, self.clock.now())
         await asyncio.gather(*(self.deliveries.add_once(delivery) for delivery in planned))
         return []
+
+    def _may_be_replay(self, occasion: Occasion) -> bool:
+        return self.clock.now() - occasion.event_time > timedelta(seconds=self.book.replay_after_s)
+
+    async def _told_before(self, rule: Rule, occasion: Occasion) -> set[str | None]:
+        """Return the contacts, None for "there was none", that deliveries of this fact were planned for."""
+        same = {"ticket.fact": occasion.fact, "ticket.rule": rule.id, "ticket.party": occasion.party}
+        return {delivery.ticket.contact for delivery in await self.deliveries.select(same, limit=100)}
 
     def _occasion(self, rule: Rule, party: str, event: Event[EventData], data: Mapping[str, Any]) -> Occasion:
         return Occasion(
