@@ -7,8 +7,7 @@ Character bigrams repair what segmentation splits differently in two texts.
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import rjieba
 
@@ -36,8 +35,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:_TEXT_LIMIT])).lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A word with its place in the folded text."""
 
     word: str

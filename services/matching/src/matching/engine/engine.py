@@ -1,7 +1,7 @@
 """The engine: both sides of the market, searched and scored."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from matching.engine import analyzer, weights
 from matching.engine import score as scoring
@@ -17,8 +17,7 @@ VERSION = f"{analyzer.VERSION} {weights.VERSION} {scoring.VERSION}"
 _CANDIDATES = table("weights")["candidates"]
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A candidate with its score."""
 
     id: str

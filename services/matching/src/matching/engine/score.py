@@ -7,7 +7,7 @@ pair was found, or the order of arrival.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,7 @@ VERSION: Final = f"score/{_BANDS['version']}"
 _SIEVE: Final = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """How well a result fits a need. Coverages are shares between 0 and 1; `probability` is rounded to 4 digits."""
 
     word_coverage: float

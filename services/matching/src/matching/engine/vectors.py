@@ -7,7 +7,7 @@ are part of the score's definition, so both directions and all processes agree t
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -31,7 +31,7 @@ WEIGHT_STEPS: Final = 6
 """Steps to a unit of weight; the greatest weight that one byte holds is 42.5."""
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=1 << 15)
 def term_hash(term: str) -> int:
     """Return the 32-bit hash of a term, the same in every process."""
     return zlib.crc32(term.encode("utf-8", "surrogatepass"))
@@ -75,16 +75,26 @@ class Analysed[V]:
     found_by: Mapping[str, int]
 
 
+type _Terms = list[tuple[str, list[str]]]
+"""Field names with their terms in order."""
+
+
 def query_weights(item: Item) -> dict[str, float]:
     """Return the words of a need with what each is worth: its weight times its capped frequency."""
-    return {word: min(count, _CAP) * word_weight(word) for word, count in Counter(words(item.text)).items()}
+    return _weighted(_counted(_words(item)))
+
+
+def word_saturations(item: Item) -> dict[str, float]:
+    """Return the words of a result with how fully each is covered, between 0 and 1."""
+    return _saturations(_words(item), "words")
 
 
 def need_vector(item: Item) -> Analysed[NeedVector]:
     """Analyse a need. An empty text covers and finds nothing."""
-    counts = Counter(words(item.text))
-    weighted = {word: min(count, _CAP) * word_weight(word) for word, count in counts.items()}
-    pairs = {pair: min(n, _CAP) * bigram_weight(pair) for pair, n in Counter(bigrams(item.text)).items()}
+    fields = _words(item)
+    counts = _counted(fields)
+    weighted = _weighted(counts)
+    pairs = {pair: min(n, _CAP) * bigram_weight(pair) for pair, n in _counted(_bigrams(item)).items()}
     hashes, kept = _ordered(weighted)
     pair_hashes, kept_pairs = _ordered(pairs)
     weights = _steps((weighted[word] for word in kept), WEIGHT_STEPS)
@@ -99,18 +109,19 @@ def need_vector(item: Item) -> Analysed[NeedVector]:
         bigram_mass=max(sum(pair_weights), round(LEAST_MASS * WEIGHT_STEPS)),
         facets=item.facets,
     )
-    return Analysed(vector, _heaviest(weighted, _CANDIDATES["terms"]), _found_by(item))
+    return Analysed(vector, _heaviest(weighted, _CANDIDATES["terms"]), _found_by(fields))
 
 
 def result_vector(item: Item) -> Analysed[ResultVector]:
     """Analyse a result."""
-    counts = Counter(words(item.text))
-    title = set(words(item.title))
-    saturations = word_saturations(item)
-    pairs = _saturations([(name, bigrams(text)) for name, text in item.fields], "bigrams")
+    fields = _words(item)
+    counts = _counted(fields)
+    title = set(fields[0][1])
+    saturations = _saturations(fields, "words")
+    pairs = _saturations(_bigrams(item), "bigrams")
     hashes, kept = _ordered(saturations)
     pair_hashes, kept_pairs = _ordered(pairs)
-    weighted = {word: min(counts[word], _CAP) * word_weight(word) for word in kept}
+    weighted = _weighted(counts)
     vector = ResultVector(
         words=hashes,
         saturations=_steps((saturations[word] for word in kept), SATURATION_STEPS),
@@ -121,24 +132,36 @@ def result_vector(item: Item) -> Analysed[ResultVector]:
         mass=max(sum(weighted.values()), LEAST_MASS),
         facets=item.facets,
     )
-    return Analysed(vector, _heaviest(weighted, _CANDIDATES["reverse_terms"]), _found_by(item))
+    return Analysed(vector, _heaviest(weighted, _CANDIDATES["reverse_terms"]), _found_by(fields))
 
 
-def word_saturations(item: Item) -> dict[str, float]:
-    """Return the words of a result with how fully each is covered, between 0 and 1."""
-    return _saturations([(name, words(text)) for name, text in item.fields], "words")
+def _words(item: Item) -> _Terms:
+    return [(name, words(text)) for name, text in item.fields]
 
 
-def _found_by(item: Item) -> dict[str, int]:
+def _bigrams(item: Item) -> _Terms:
+    return [(name, bigrams(text)) for name, text in item.fields]
+
+
+def _counted(fields: _Terms) -> Counter[str]:
+    return Counter(term for _, terms in fields for term in terms)
+
+
+def _weighted(counts: Mapping[str, int]) -> dict[str, float]:
+    return {word: min(count, _CAP) * word_weight(word) for word, count in counts.items()}
+
+
+def _found_by(fields: _Terms) -> dict[str, int]:
     """Words for the candidate index, those of title and keywords counted as often as their field weighs."""
-    found: Counter[str] = Counter()
-    for name, text in item.fields:
-        for word, count in Counter(words(text)).items():
-            found[word] += count * int(_BM25F["fields"][name]["weight"])
+    found: dict[str, int] = {}
+    for name, terms in fields:
+        weight = int(_BM25F["fields"][name]["weight"])
+        for word in terms:
+            found[word] = found.get(word, 0) + weight
     return found
 
 
-def _saturations(fields: Sequence[tuple[str, Sequence[str]]], unit: str) -> dict[str, float]:
+def _saturations(fields: _Terms, unit: str) -> dict[str, float]:
     """BM25F: a term's frequency over the fields, weighted and normalised by length, between 0 and 1."""
     total: dict[str, float] = {}
     for name, terms in fields:

@@ -16,7 +16,7 @@ from matching.engine.tables import table, word_set
 
 _DATA = table("weights")["background"]
 VERSION: Final = f"background/{table('weights')['version']}"
-_CACHE: Final = 1 << 17
+_CACHE: Final = 1 << 15
 """Terms remembered; bounds memory to a few MB however many different terms pass by."""
 
 
