@@ -23,6 +23,11 @@ class Home:
         """``QIANQIAO_HOME``, or ``.qianqiao`` in the current folder. Nothing is created yet."""
         return cls(Path(os.environ.get("QIANQIAO_HOME") or ".qianqiao").absolute())
 
+    @property
+    def demo(self) -> "Home":
+        """The demonstration's own folder inside this one: it begins empty every time, and must cost nobody anything."""
+        return Home(self.path / "demo")
+
     def create(self) -> "Home":
         """Make the folder and mark it as ours; safe to call again."""
         self.path.mkdir(parents=True, exist_ok=True)

@@ -22,8 +22,17 @@ class Running:
     smtp_port: int | None
 
 
+def current(home: Home) -> Home:
+    """Where a stack runs for commands given in another terminal: the folder itself, else its demonstration's."""
+    return home if _running_in(home) is not None or _running_in(home.demo) is None else home.demo
+
+
 def find(home: Home) -> Running | None:
-    """The stack that runs in this folder, None if none does."""
+    """The stack that runs in this folder or, if none does, its demonstration; None if that does not run either."""
+    return _running_in(current(home))
+
+
+def _running_in(home: Home) -> Running | None:
     file: Path = home.path / "run.json"
     if not file.exists():
         return None

@@ -205,6 +205,8 @@ class Stack:
     async def stop(self) -> None:
         """End everything, users before what they use; state stays. Safe to call again."""
         await asyncio.gather(*(one.stop() for one in self._service_processes()))
+        if self.kafka is not None and self.kafka.keeps_startup_cache and any(one.running for one in self.brokers):
+            self._say("保存 Kafka 的启动缓存（仅这一次，约十秒）", "keeping a start-up cache for Kafka, this once")
         shared = [part for part in (self.receivers, self.store) if part is not None]
         await asyncio.gather(*(one.stop() for one in shared), *([self.kafka.stop()] if self.kafka else []))
         self._release_lock()

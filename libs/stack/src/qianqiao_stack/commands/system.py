@@ -67,7 +67,7 @@ def up(
 ) -> None:
     """启动一切并保持运行，Ctrl-C 结束 · start everything and leave it running."""
     plan = _plan(brokers, service, port, processes, bare=infrastructure_only)
-    _run(plan, _wait_for_nothing)
+    _run(plan, _wait_for_nothing, Home.default())
 
 
 def demo(
@@ -83,8 +83,16 @@ def demo(
         raise StackError(
             "stack-no-demo", "这一版还没有演示，请用 qianqiao up", "no demonstration in this version: use up"
         )
+    home = Home.default().create().demo
+    if running.find(Home.default()) is not None:
+        raise StackError(
+            "stack-home-in-use",
+            f"{running.current(Home.default()).path} 里已有一个牵桥在运行，请先停止",
+            "a stack runs in this folder already: stop it first",
+        )
+    home.reset()
     story: AfterStart = importlib.import_module("qianqiao_stack.demo").play
-    _run(plan, story, stay=not once)
+    _run(plan, story, home, stay=not once)
 
 
 def _plan(
@@ -107,20 +115,20 @@ def _plan(
     return replace(plan, services=() if bare else tuple(service or SERVICES))
 
 
-def _run(plan: Plan, after: AfterStart, *, stay: bool = True) -> None:
+def _run(plan: Plan, after: AfterStart, home: Home, *, stay: bool = True) -> None:
     show.show_choices(choices(plan))
-    ok = asyncio.run(_live(plan, after, stay=stay))
+    ok = asyncio.run(_live(plan, after, home, stay=stay))
     raise typer.Exit(0 if ok else 1)
 
 
-async def _live(plan: Plan, after: AfterStart, *, stay: bool) -> bool:
+async def _live(plan: Plan, after: AfterStart, home: Home, *, stay: bool) -> bool:
     """Start, do what is to be done, wait for Ctrl-C (or for the death of a part), stop."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, told.set)
     with show.downloads() as progress:
-        stack = Stack(Home.default(), plan, progress=progress, say=show.say)
+        stack = Stack(home, plan, progress=progress, say=show.say)
         life = asyncio.create_task(stack.start())
         await asyncio.wait([life, ending := asyncio.create_task(told.wait())], return_when=asyncio.FIRST_COMPLETED)
     try:
@@ -134,6 +142,7 @@ async def _live(plan: Plan, after: AfterStart, *, stay: bool) -> bool:
         ending.cancel()
         show.say("停止中……", "stopping")
         await stack.stop()
+        show.say(f"已全部停止；日志与收到的邮件在 {home.path}", "all stopped; logs and mails stay there")
 
 
 async def _given_up[T](work: asyncio.Future[T], *, ok: bool = True) -> bool:
@@ -186,7 +195,7 @@ def token(
         raise StackError(
             "stack-role", f"没有角色 {unknown[0]}，有：{known}", f"no role {unknown[0]}; there are {known}"
         )
-    keys = Keys(Home.default().create())
+    keys = Keys(running.current(Home.default()).create())
     _ = keys.jwks_file
     print(keys.token(subject, party=party, roles=role or [], lifetime=timedelta(hours=hours)))
 
