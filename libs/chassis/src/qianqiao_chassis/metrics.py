@@ -13,7 +13,7 @@ RETRIES = _meter.create_counter("qianqiao.events.retries", description="brief se
 PARKED = _meter.create_counter("qianqiao.parked.records", description="records put aside, by reason")
 PARKED_KEYS = _meter.create_gauge("qianqiao.parked.keys", description="keys whose records are put aside now")
 COMMIT_FAILURES = _meter.create_counter("qianqiao.consumer.commit_failures", description="offset commits refused")
-OUTAGES = _meter.create_counter("qianqiao.consumer.store_outages", description="batches cut short: store unreachable")
+OUTAGES = _meter.create_counter("qianqiao.consumer.interruptions", description="batches cut short, mostly: store away")
 LAG = _meter.create_gauge("qianqiao.consumer.lag", description="records behind the end of a partition")
 PUBLISHED = _meter.create_counter("qianqiao.relay.published", description="events acknowledged by the broker")
 PUBLISH_FAILURES = _meter.create_counter("qianqiao.relay.failures", description="sends the broker did not acknowledge")

@@ -175,13 +175,17 @@ class Consumer:
             try:
                 result = await self._dispatched(batch)
             except StoreUnavailable:
-                result = _nothing_settled(batch)
+                result = _nothing_settled(batch, store_away=True)
+            except Exception as error:
+                _log.critical("a batch could not be dispatched", exc_info=error)
+                result = _nothing_settled(batch, store_away=False)
             self.store_away = result.store_away
             self._note(result)
-            await self._commit()
+            # Before the commit, which may fail: what is not settled must be read again whatever happens.
             self._rewind(result)
-        if result.store_away:
-            await self._wait_for_store()
+            await self._commit()
+        if result.store_away or result.blocked:
+            await self._wait(store_away=result.store_away)
         else:
             self._pause = _FIRST_PAUSE
 
@@ -204,7 +208,7 @@ class Consumer:
             return
         try:
             await consumer.commit(offsets)
-        except KafkaError as error:
+        except Exception as error:
             # The partitions went to another member, who handles the records again, or the broker is away and the
             # next commit covers this one. Effects are stored in either case.
             metrics.COMMIT_FAILURES.add(1, {"error": type(error).__name__})
@@ -220,9 +224,9 @@ class Consumer:
             if TopicPartition(topic, partition) in mine:
                 consumer.seek(TopicPartition(topic, partition), offset)
 
-    async def _wait_for_store(self) -> None:
+    async def _wait(self, *, store_away: bool) -> None:
         metrics.OUTAGES.add(1)
-        _log.warning("store unreachable: nothing committed, waiting", seconds=self._pause)
+        _log.warning("records left for another try", store_away=store_away, seconds=self._pause)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pause):
                 await self._stopping.wait()
@@ -306,8 +310,8 @@ def _raw(record: ConsumerRecord) -> RawRecord:
     )
 
 
-def _nothing_settled(batch: Sequence[ConsumerRecord]) -> BatchResult:
-    result = BatchResult(store_away=True)
+def _nothing_settled(batch: Sequence[ConsumerRecord], *, store_away: bool) -> BatchResult:
+    result = BatchResult(store_away=store_away, blocked=not store_away)
     for record in batch:
         result.again.setdefault((record.topic, record.partition), record.offset)
     return result

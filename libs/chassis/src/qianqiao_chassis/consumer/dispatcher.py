@@ -31,11 +31,15 @@ type Partition = tuple[str, int]
 
 @dataclass(slots=True)
 class BatchResult:
-    """What came of a batch: per (topic, partition) the offset to commit, and the one to read again from."""
+    """What came of a batch: per (topic, partition) the offset to commit, and the one to read again from.
+
+    `blocked`: something other than an outage kept a record from being settled; going on would lose it.
+    """
 
     commit: dict[Partition, int] = field(default_factory=dict)
     again: dict[Partition, int] = field(default_factory=dict)
     store_away: bool = False
+    blocked: bool = False
 
 
 @dataclass(slots=True)
@@ -43,6 +47,7 @@ class _Batch:
     deadline: float
     stopped: bool = False
     store_away: bool = False
+    blocked: bool = False
     unresolved: list[RawRecord] = field(default_factory=list)
 
 
@@ -81,8 +86,8 @@ class Dispatcher:
             task = asyncio.Task(self._run_lane(lane, queue, batch), loop=loop, eager_start=True)
             if not task.done():
                 running.append(task)
-            elif (error := task.exception()) is not None:
-                raise error
+            else:
+                task.result()
         if running:
             await asyncio.gather(*running)
         self._report()
@@ -102,6 +107,12 @@ class Dispatcher:
                 await self._settle(lane, record)
             except StoreUnavailable:
                 batch.stopped = batch.store_away = True
+                batch.unresolved.append(record)
+                return
+            except Exception as error:
+                # It could not even be parked. Better to stand still, visibly, than to commit past it.
+                _log.critical("record neither handled nor parked", **_place(record), exc_info=error)
+                batch.stopped = batch.blocked = True
                 batch.unresolved.append(record)
                 return
 
@@ -128,20 +139,17 @@ class Dispatcher:
                 return
 
     def _log_failure(self, record: RawRecord, error: Exception) -> None:
-        _log.error(
-            "handler failed",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            event_id=record.header("ce_id"),
-            exc_info=error,
-        )
+        _log.error("handler failed", **_place(record), event_id=record.header("ce_id"), exc_info=error)
 
     def _report(self) -> None:
         counted, self.counts = self.counts, Counter()
         for name, instrument in _INSTRUMENTS.items():
             if counted[name]:
                 instrument.add(counted[name])
+
+
+def _place(record: RawRecord) -> dict[str, object]:
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
 
 
 _INSTRUMENTS: Final = {"handled": metrics.HANDLED, "unknown": metrics.UNKNOWN, "ignored": metrics.IGNORED}
@@ -154,7 +162,7 @@ def _result(records: Sequence[RawRecord], batch: _Batch) -> BatchResult:
         partition = (record.topic, record.partition)
         firsts.setdefault(partition, record.offset)
         ends[partition] = record.offset + 1
-    result = BatchResult(store_away=batch.store_away)
+    result = BatchResult(store_away=batch.store_away, blocked=batch.blocked)
     for record in batch.unresolved:
         partition = (record.topic, record.partition)
         result.again[partition] = min(record.offset, result.again.get(partition, record.offset))

@@ -14,11 +14,11 @@ from qianqiao_contracts import Event, EventData, NeedPaused, NeedResumed, encode
 
 from qianqiao_chassis.clock import SystemClock
 from qianqiao_chassis.consumer.consumer import Consumer, ConsumerOptions
-from qianqiao_chassis.consumer.dispatcher import Dispatcher
+from qianqiao_chassis.consumer.dispatcher import BatchResult, Dispatcher
 from qianqiao_chassis.consumer.handling import Handling
 from qianqiao_chassis.consumer.operating import ParkedDesk
 from qianqiao_chassis.consumer.parking import Parking
-from qianqiao_chassis.consumer.subscriptions import Subscriptions
+from qianqiao_chassis.consumer.subscriptions import RawRecord, Subscriptions
 from qianqiao_chassis.kafka import KafkaConnection
 from qianqiao_chassis.store import Projection, Store
 from qianqiao_chassis.testing.conformance.store import StoreSuite
@@ -265,6 +265,38 @@ class ConsumerSuite(StoreSuite):
             await eventually(lambda: two.handled == [("n-2", 1)])
             await eventually(lambda: _settled(two) == 4)
         assert [parked.offset for parked in await two.desk.list()] == [0, 1, 2]
+
+    async def test_nothing_is_lost_when_dispatching_or_committing_fails(
+        self, group: Group, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        member = group.member(store, ConsumerOptions(max_records=4, poll_ms=5, watch_every=0.2))
+        once = {"dispatch": 2, "commit": 2}
+        original = member.dispatcher.dispatch
+
+        async def dispatch(records: Sequence[RawRecord]) -> BatchResult:
+            if once["dispatch"] > 0:
+                once["dispatch"] -= 1
+                raise ZeroDivisionError
+            return await original(records)
+
+        monkeypatch.setattr(member.dispatcher, "dispatch", dispatch)
+        async with member.consumer:
+            consumer = member.consumer._subscriber.consumer
+            commit = consumer.commit
+
+            async def failing(offsets: dict[TopicPartition, int]) -> None:
+                if once["commit"] > 0:
+                    once["commit"] -= 1
+                    raise ConnectionError
+                await commit(offsets)
+
+            monkeypatch.setattr(consumer, "commit", failing)
+            await group.publish(lives(2, 12))
+            await eventually(lambda: len(set(member.handled)) == 24)
+            await eventually(lambda: _settled(member) == 24)
+        for subject in ("n-0", "n-1"):
+            assert [number for name, number in member.handled if name == subject] == list(range(1, 13))
+        assert sum((await group.committed()).values()) == 24
 
     async def test_a_dead_loop_is_noticed(self, group: Group, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         member = group.member(store)

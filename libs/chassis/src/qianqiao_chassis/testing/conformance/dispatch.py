@@ -299,6 +299,16 @@ class DispatchSuite(StoreSuite):
         assert result.commit == {(TOPIC, 0): 1, (TOPIC, 1): 1}
         assert result.again == {(TOPIC, 0): 1, (TOPIC, 1): 1}
 
+    async def test_what_can_be_neither_handled_nor_parked_is_not_passed_over(
+        self, it: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        it.broken = {("n-1", 2)}
+        monkeypatch.setattr(it.parking, "park", _explode)
+        result = await it.dispatcher.dispatch([*stream("n-1", 3), *stream("n-2", 2, partition=1)])
+        assert result.blocked
+        assert result.commit == {(TOPIC, 0): 1, (TOPIC, 1): 2}
+        assert result.again == {(TOPIC, 0): 1}
+
     async def test_an_outage_settles_nothing_after_it(self, store_url: str, database: str, clock: FakeClock) -> None:
         async with Proxy.before(store_url) as proxy:
             url = f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
@@ -368,6 +378,10 @@ class DispatchSuite(StoreSuite):
 async def copies_put(copies: Projection, event: Event[EventData]) -> None:
     """A handler that projects."""
     await copies.put(event.subject, event.sequence, {"n": event.sequence})
+
+
+async def _explode(*args: object, **kwargs: object) -> None:
+    raise ZeroDivisionError
 
 
 async def _answers(store: Store) -> bool:
