@@ -8,7 +8,7 @@ closes.
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Literal
 
@@ -74,16 +74,24 @@ class Process[S: ServiceSettings]:
 
     async def run(self) -> None:
         """Work until `stop` is called. Raises Problem (not started), Died, TimeoutError (grace exceeded)."""
-        async with AsyncExitStack() as stack:
+        stack = AsyncExitStack()
+        try:
+            await self._unless_stopped(asyncio.create_task(self._start(stack), name="start"))
+            await self._until_stopped()
+        except BaseException:
             try:
-                await self._unless_stopped(asyncio.create_task(self._start(stack), name="start"))
-                await self._until_stopped()
-            finally:
-                self.stop()
-                log.info("stopping", grace_s=self._settings.stop_grace_s)
-                async with asyncio.timeout(self._settings.stop_grace_s):
-                    await stack.aclose()
+                await self._close(stack)
+            except Exception:  # what ended the process matters more than what broke on its way out
+                log.warning("error while stopping", exc_info=True)
+            raise
+        await self._close(stack)
         log.info("stopped")
+
+    async def _close(self, stack: AsyncExitStack) -> None:
+        self.stop()
+        log.info("stopping", grace_s=self._settings.stop_grace_s)
+        async with asyncio.timeout(self._settings.stop_grace_s):
+            await stack.aclose()
 
     async def _unless_stopped(self, start: asyncio.Task[None]) -> None:
         """Wait for the start, or give it up when the process is told to stop meanwhile."""
@@ -106,7 +114,7 @@ class Process[S: ServiceSettings]:
         await idempotency.prepare()
         parking = Parking(self._store, self._clock)
         await parking.ensure_indexes()
-        relay = await stack.enter_async_context(self._relay())
+        relay = await self._enter_vital(stack, self._relay())
         await self._hooks(stack)
         checks: dict[str, Check] = {"store": self._store.ping, "outbox": self._outbox_check(relay)}
         if self._only != "api":
@@ -154,7 +162,7 @@ class Process[S: ServiceSettings]:
             await stack.enter_async_context(self._background(name, work))
         for due in chassis.due_work:
             loop = DueLoop(due.repository, due.handler, self._clock, lease=due.lease, concurrency=due.concurrency)
-            await stack.enter_async_context(loop)
+            await self._enter_vital(stack, loop)
         handling = Handling(chassis.subscriptions)
         dispatcher = Dispatcher(handling, parking)
         consumer = Consumer(
@@ -164,7 +172,7 @@ class Process[S: ServiceSettings]:
             dispatcher,
             options=ConsumerOptions(grace=settings.stop_grace_s * 0.6),
         )
-        await stack.enter_async_context(RetryLoop(parking, handling, self._clock))
+        await self._enter_vital(stack, RetryLoop(parking, handling, self._clock))
         await stack.enter_async_context(consumer)
         self._watch("consumer", consumer.failed())
         return consumer
@@ -186,6 +194,16 @@ class Process[S: ServiceSettings]:
         task = asyncio.create_task(run(), name=name)
         self._vital.append(task)
         return task
+
+    async def _enter_vital[P](self, stack: AsyncExitStack, part: AbstractAsyncContextManager[P]) -> P:
+        """Start a part; the tasks it leaves running must run until the stop, or the process has died.
+
+        Only for parts whose start does not wait: then nothing but the part can have begun a task meanwhile.
+        """
+        before = asyncio.all_tasks()
+        entered = await stack.enter_async_context(part)
+        self._vital.extend(asyncio.all_tasks() - before)
+        return entered
 
     async def _until_stopped(self) -> None:
         stop = asyncio.create_task(self._stop.wait())

@@ -7,6 +7,7 @@ from pathlib import Path
 from edge_sample import SampleSettings, compose
 from qianqiao_chassis.consumer.subscriptions import RawRecord, Subscriptions
 from qianqiao_chassis.http import Routes, public
+from qianqiao_chassis.relay.relay import Relay
 from qianqiao_chassis.service import Chassis, run
 
 
@@ -44,5 +45,11 @@ def misbehave(chassis: Chassis[SampleSettings]) -> None:
         chassis.background("fragile", die)
 
 
+async def _broken_sweep(relay: Relay, age: object = None) -> int:
+    raise RuntimeError("the sweep broke")
+
+
 if __name__ == "__main__":
+    if os.environ.get("EDGE_SWEEP_DIES"):
+        Relay.sweep = _broken_sweep  # type: ignore[method-assign,assignment]
     run(os.environ["EDGE_NAME"], SampleSettings, misbehave)

@@ -159,6 +159,17 @@ async def test_background_work_that_dies_ends_the_process(
         assert "the background work broke" in said["exception"]
 
 
+async def test_a_part_of_the_chassis_that_dies_ends_the_process(
+    tmp_path: Path, contract_topics: str, mongo_url: str, mongo_database: str
+) -> None:
+    async with program(tmp_path, contract_topics, mongo_url, mongo_database, EDGE_SWEEP_DIES="1") as running:
+        assert await running.ended() == 1
+        said = running.logged("a part of the process died")
+        assert said is not None
+        assert said["part"] == "relay-sweep ended by itself"
+        assert "the sweep broke" in said["exception"]
+
+
 async def test_api_and_worker_as_two_processes(
     tmp_path: Path, contract_topics: str, mongo_url: str, mongo_database: str
 ) -> None:
