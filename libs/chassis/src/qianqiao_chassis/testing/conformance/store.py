@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from qianqiao_chassis.clock import FakeClock
 from qianqiao_chassis.context import Cause, caused_by
@@ -20,6 +21,7 @@ from qianqiao_chassis.errors import (
     VersionConflict,
 )
 from qianqiao_chassis.store import Index, Projection, Repository, Store
+from qianqiao_chassis.store.client import Collection, Document
 from qianqiao_chassis.store.documents import OutboxEntry
 from qianqiao_chassis.store.outbox import Outbox
 from qianqiao_chassis.store.repository import MAX_BACKLOG
@@ -250,12 +252,21 @@ class RepositorySuite(StoreSuite):
                 await proxy.cut()
                 with pytest.raises(StoreUnavailable):
                     await repository.get("s-1")
-                # Forty callers in a queue of eight hear of the outage together, not one timeout after the other.
-                async with asyncio.timeout(5):
-                    answers = await asyncio.gather(*(repository.get("s-1") for _ in range(40)), return_exceptions=True)
-                assert all(isinstance(answer, StoreUnavailable) for answer in answers)
                 await proxy.resume()
                 await eventually(lambda: answers_again(repository), what="the store answers again")
+
+    async def test_callers_in_the_queue_hear_of_an_outage_together(self, store: Store) -> None:
+        asked = 0
+
+        async def fail(_: Collection) -> None:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0)
+            raise AutoReconnect
+
+        answers = await asyncio.gather(*(store.run("any", "any", fail) for _ in range(40)), return_exceptions=True)
+        assert all(isinstance(answer, StoreUnavailable) for answer in answers)
+        assert asked == 8
 
 
 async def answers_again(repository: Repository[Switch]) -> bool:
@@ -302,6 +313,25 @@ class ProjectionSuite(StoreSuite):
                 late = [other.put(id, 2, {"n": 2}) for id in ids]
                 await asyncio.gather(*early, *late)
                 assert {row["n"] for row in (await copies.get_many(ids)).values()} == {2}
+
+    async def test_the_newer_of_two_first_writes_wins_whichever_comes_first(
+        self, store_url: str, database: str, copies: Projection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original = copies._bulk
+        races = 1
+
+        async def lose_the_race(documents: Sequence[Document]) -> set[str]:
+            nonlocal races
+            if not races:
+                return await original(documents)
+            races -= 1
+            async with Store(store_url, database) as other:
+                await Projection(other, "copies").put("c-1", 1, {"n": 1})
+            return {document["_id"] for document in documents}
+
+        monkeypatch.setattr(copies, "_bulk", lose_the_race)
+        assert await copies.put("c-1", 2, {"n": 2}) is True
+        assert (await copies.get("c-1") or {})["n"] == 2
 
     async def test_one_bad_document_fails_alone(self, copies: Projection) -> None:
         good, bad, also_good = await asyncio.gather(
