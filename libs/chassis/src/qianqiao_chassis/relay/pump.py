@@ -25,8 +25,8 @@ _MEMORY: Final = 20_000
 _LONGEST_PAUSE: Final = 5.0
 # Requests cost the broker and the store far more than the records in them, so under load records share them. One lone
 # event goes out at once; the pause after a wave grows with the wave, so light load sees next to nothing of it.
-_PAUSE_PER_EVENT: Final = 0.002
-_LONGEST_WAVE_PAUSE: Final = 0.02
+_PAUSE_PER_EVENT: Final = 0.004
+_LONGEST_WAVE_PAUSE: Final = 0.05
 # Nobody waits for the clearing. A process that dies in between leaves its events to be published a second time.
 _CLEAR_AFTER: Final = 0.05
 
