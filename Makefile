@@ -32,10 +32,13 @@ generate: setup ## 重做生成的文档 · write the generated documents anew
 bench: setup ## 性能，同一次运行中与对照相比 · performance, as ratios within one run
 	@$(BIN)/qianqiao bench
 
-lock: ## 重做 requirements.lock（需要 uv）· make requirements.lock anew; needs uv
+COMPILE := uv pip compile - --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header \
+	--no-annotate --quiet
+
+lock: ## 重做 requirements.lock（需要 uv）· make the locks anew; needs uv
 	@command -v uv >/dev/null || { echo '需要 uv：pip install uv · needs uv: pip install uv' >&2; exit 1; }
-	python=$$(tools/find-python) && $$python tools/lock_inputs.py | uv pip compile - --universal --python-version 3.13 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
+	python=$$(tools/find-python) && $$python tools/lock_inputs.py | $(COMPILE) -o requirements.lock
+	python=$$(tools/find-python) && $$python tools/lock_inputs.py --services | $(COMPILE) -c requirements.lock -o deploy/services.lock
 
 clean: ## 删除虚拟环境、状态和缓存文件 · remove .venv, state and caches
 	rm -rf .venv .qianqiao .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -18,6 +18,10 @@ KAFKA_IMAGE = "apache/kafka:4.1.1"
 MONGO_IMAGE = "mongo:8.0"
 
 
+USED: list[str] = []
+"""The engines this session brought up or was given, in words, for the end of the report."""
+
+
 def containers_wanted() -> bool:
     """``QIANQIAO_TEST_CONTAINERS=1``, testcontainers installed, and a Docker engine that answers."""
     if os.environ.get("QIANQIAO_TEST_CONTAINERS") != "1" or find_spec("testcontainers") is None:
@@ -48,6 +52,7 @@ def _local_engine() -> StoreEngine:
 @contextmanager
 def kafka(folder: Path) -> Iterator[str]:
     """A Kafka's bootstrap address, for as long as the block runs."""
+    USED.append(f"Kafka = {describe_kafka()}")
     if given := os.environ.get("QIANQIAO_TEST_KAFKA"):
         yield given
         return
@@ -69,6 +74,7 @@ def kafka(folder: Path) -> Iterator[str]:
 @contextmanager
 def store(folder: Path) -> Iterator[str]:
     """A store's URL, for as long as the block runs."""
+    USED.append(f"store = {describe_store()}")
     if given := os.environ.get("QIANQIAO_TEST_MONGO_URL"):
         yield given
         return

@@ -4,6 +4,7 @@ All are made at random on the first start and kept in the state folder, readable
 """
 
 import json
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,11 +47,12 @@ class Keys:
     def __init__(self, home: Home) -> None:
         self._folder = home.folder("keys")
         self._folder.chmod(0o700)
+        self._public = home.folder("public")
 
     @property
     def jwks_file(self) -> Path:
         """The public key set tokens are checked against; made on first use."""
-        file = self._folder / "jwks.json"
+        file = self._public / "jwks.json"
         if not file.exists():
             key = self._signing_key()
             entry = {**jwt.algorithms.ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "qianqiao-dev"}
@@ -94,11 +96,11 @@ class Keys:
     def ca_file(self) -> Path:
         """Certificate of the authority that signed the mail receiver's certificate."""
         self._certificates()
-        return self._folder / "ca.pem"
+        return self._public / "ca.pem"
 
     @property
     def server_certificate(self) -> Path:
-        """PEM file with key and certificate chain for ``localhost`` and ``127.0.0.1``."""
+        """PEM file with key and certificate chain for this machine, and for ``receivers`` (its name in containers)."""
         self._certificates()
         return self._folder / "server.pem"
 
@@ -107,12 +109,17 @@ class Keys:
         if server.exists():
             return
         authority = trustme.CA(organization_name="Qianqiao development")
-        issued = authority.issue_cert("localhost", "127.0.0.1")
-        (self._folder / "ca.pem").write_bytes(authority.cert_pem.bytes())
+        issued = authority.issue_cert("localhost", "127.0.0.1", "receivers")
+        (self._public / "ca.pem").write_bytes(authority.cert_pem.bytes())
         _write_private(server, issued.private_key_and_cert_chain_pem.bytes())
 
     def credentials(self, receiver: str) -> Credentials:
-        """User ``notify`` and a random password for the receiver of that name (``smtp``, ``sms``)."""
+        """User ``notify`` and the password for the receiver of that name (``smtp``, ``sms``).
+
+        The password is random, unless ``QIANQIAO_RECEIVERS_PASSWORD`` sets it: containers cannot read our folder.
+        """
+        if told := os.environ.get("QIANQIAO_RECEIVERS_PASSWORD"):
+            return Credentials("notify", told)
         file = self._folder / f"{receiver}.password"
         if not file.exists():
             _write_private(file, secrets.token_urlsafe(18).encode())

@@ -22,6 +22,12 @@ def pytest_report_header() -> list[str]:
     return [f"牵桥 engines: kafka = {engines.describe_kafka()}; store = {engines.describe_store()}"]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which engines were used, also where ``-q`` leaves out the header."""
+    if engines.USED:
+        terminalreporter.write_line(f"牵桥 engines used: {'; '.join(engines.USED)}")
+
+
 @pytest.fixture(scope="session")
 def qianqiao_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of what the session's engines write; pytest keeps it, so their logs can be read after a failure."""
