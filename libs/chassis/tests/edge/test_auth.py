@@ -96,6 +96,9 @@ async def test_forged_tokens(clock: FakeClock, issuer: TokenIssuer) -> None:
     assert await refusal(check, "Bearer " + impostor.token(subject="u")) == "token-signature"
     unsigned = jwt.encode({"sub": "u"}, "", algorithm="none", headers={"kid": issuer.key_id})
     assert await refusal(check, f"Bearer {unsigned}") == "token-algorithm"
+    # Refused for its algorithm before its key is even looked for: no fetch of the key set for it.
+    nameless = jwt.encode({"sub": "u"}, "", algorithm="none", headers={"kid": "nobody"})
+    assert await refusal(check, f"Bearer {nameless}") == "token-algorithm"
     # The public key is public: a token "signed" with it as a shared secret must not pass.
     secret = issuer.jwks["keys"][0]["x"]
     symmetric = jwt.encode({"sub": "u"}, secret, algorithm="HS256", headers={"kid": issuer.key_id})
