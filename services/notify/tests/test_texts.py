@@ -13,7 +13,7 @@ from notify.domain.wording import NAMES, clean, words, yuan
 from notify.events import TOLD
 from notify.texts import LOCALES, Texts, TextsBroken, load_rulebook, load_table
 from pydantic import ValidationError
-from qianqiao_contracts import CONSENT_PURPOSES, TYPES
+from qianqiao_contracts import CONSENT_PURPOSES, TYPES, Comparator, Constraint, NeedChannel, NeedPosted
 
 BOOK = load_rulebook()
 TEXTS = Texts(BOOK, signature="【牵桥】")
@@ -56,6 +56,15 @@ def test_every_message_renders(rule: Rule, locale: Any, data: dict[str, Any]) ->
             assert "https://x.example/1" in content.text
             assert content.html is not None
             assert "<b>" not in content.html
+
+
+def test_a_need_that_states_constraints_can_be_told_of() -> None:
+    limit = Constraint(name="精度", comparator=Comparator.LE, value=0.1, unit="%")
+    need = NeedPosted(
+        party="a", title="需求一", difficulty="难", constraints=(limit,), channel=NeedChannel.INTAKE,
+        last_confirmed=datetime(2026, 9, 1, tzinfo=UTC),
+    )  # fmt: skip
+    assert words(need.model_dump(mode="json"), "need-1", "a", {}, "zh-Hans")["figures"] == []
 
 
 def test_every_rule_listens_to_a_type_that_is_subscribed_to_and_whose_fields_exist() -> None:

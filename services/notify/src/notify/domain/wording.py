@@ -164,7 +164,8 @@ def _texts(items: object, locale: Locale) -> list[str]:
 
 def _figures(items: object, locale: Locale) -> list[str]:
     rows = items if isinstance(items, list | tuple) else ()
-    return [_figure(row, locale) for row in rows if isinstance(row, Mapping)]
+    # A need's own constraints travel under the same name and compare nothing yet: they have no verdict.
+    return [_figure(row, locale) for row in rows if isinstance(row, Mapping) and "verdict" in row]
 
 
 def _figure(row: Mapping[str, Any], locale: Locale) -> str:
