@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 from matching.settings import MatchingSettings
+from qianqiao_chassis.errors import StoreUnavailable
+from qianqiao_chassis.store.repository import Repository
 from qianqiao_chassis.testing.harness import Harness
 from qianqiao_contracts import (
     Comparator,
@@ -337,8 +339,8 @@ async def test_a_decline_needs_a_code_and_bars_the_pair(service: Service) -> Non
     ):
         refused = await optics(service).post(path, json=body)
         assert (refused.status_code, service.problem(refused)["code"]) == (422, code)
-    body = {"reason": {"code": "timing", "text": "今年排期已满"}, "private_text": "对方预算太低"}
-    declined = (await optics(service).post(path, json=body)).raise_for_status().json()
+    whole = {"reason": {"code": "timing", "text": "今年排期已满"}, "private_text": "对方预算太低"}
+    declined = (await optics(service).post(path, json=whole)).raise_for_status().json()
     assert (declined["state"], declined["declined_by"], declined["private_text"]) == ("declined", OPTICS, None)
     events = await service.published()
     assert kinds(events) == ["MatchDeclined"]
@@ -442,12 +444,13 @@ async def test_lists_come_in_pages_and_can_be_filtered(service: Service) -> None
         seen += [item["need"] for item in page["items"]]
         cursor = page["next"]
     assert (sorted(seen), cursor) == (sorted(FITS), None)
-    for query, expected in (
+    filters: list[tuple[dict[str, str], list[str]]] = [
         ({"state": "proposed", "need": GAS}, [GAS_RESULT]),
         ({"result": "result-weld"}, ["result-weld"]),
         ({"state": "accepted"}, []),
-    ):
-        items = (await client.get("/v1/matches", params=query)).json()["items"]
+    ]
+    for chosen, expected in filters:
+        items = (await client.get("/v1/matches", params=chosen)).json()["items"]
         assert [item["result"] for item in items] == expected
 
 
@@ -511,3 +514,26 @@ async def test_a_result_that_repeats_the_need_is_proposed_like_any_other(service
     await service.published()
     await service.deliver(impossible, subject="need-impossible")
     assert pairs(await service.published(), "MatchProposed") == [("need-impossible", "result-echo")]
+
+
+# ---- the store is away ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["need", "result"])
+async def test_an_event_is_not_parked_because_the_store_is_away(
+    service: Service, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """The consumer must see that the store is away, wherever in the work, to wait and not to take the event for bad."""
+    other, late = ((GAS_RESULT, RESULTS[GAS_RESULT]), (GAS, NEEDS[GAS]))[:: 1 if first else -1]
+    await service.deliver(other[1], subject=other[0])
+
+    async def away(self: Repository[Any], *_: Any, **__: Any) -> Any:
+        raise StoreUnavailable("test")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Repository, "add_once", away)
+        with pytest.raises(StoreUnavailable):
+            await service.deliver(late[1], subject=late[0])
+    assert await service.parked() == []
+    await service.deliver(late[1], subject=late[0])
+    assert pairs(await service.published(), "MatchProposed") == [(GAS, GAS_RESULT)]

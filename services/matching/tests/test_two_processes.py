@@ -7,11 +7,14 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import batched
 from typing import Any
 
 import pytest
+from matching.domain import Match
 from matching.main import SERVICE, compose
 from matching.settings import MatchingSettings
+from qianqiao_chassis.store.repository import Repository
 from qianqiao_chassis.testing.harness import Harness
 from qianqiao_contracts import EventData, NeedPaused, NeedWithdrawn, ResultWithdrawn
 
@@ -67,17 +70,15 @@ def arrivals(copies: int) -> list[Arrival]:
 
 
 async def play(services: list[Service], events: list[Arrival], seed: int) -> None:
-    """Deliver events side by side, each to any process; an id's own events keep their order within a batch."""
+    """Deliver events a few at a time, side by side, each to any process."""
     chance = random.Random(seed)
-    queues: dict[tuple[int, str], list[Arrival]] = {}
-    for event in events:
-        queues.setdefault((chance.randrange(len(services)), event[0]), []).append(event)
-
-    async def one(process: int, queue: list[Arrival]) -> None:
-        for subject, sequence, data in queue:
-            await services[process].deliver(data, subject=subject, sequence=sequence)
-
-    await asyncio.gather(*(one(process, queue) for (process, _), queue in queues.items()))
+    for some in batched(events, 3, strict=False):
+        await asyncio.gather(
+            *(
+                chance.choice(services).deliver(data, subject=subject, sequence=sequence)
+                for subject, sequence, data in some
+            )
+        )
 
 
 async def settled(services: list[Service]) -> set[tuple[str, str]]:
@@ -113,6 +114,45 @@ async def reference(events: list[Arrival]) -> set[tuple[str, str]]:
         for subject, sequence, data in sorted(events, key=lambda event: (event[0].startswith("need"), event[0])):
             await alone.deliver(data, subject=subject, sequence=sequence)
         return await open_pairs(alone)
+
+
+@pytest.mark.parametrize(
+    ("subject", "gone"),
+    [
+        ("need-gas", NeedWithdrawn(party="party-buyer")),
+        ("result-gas", ResultWithdrawn(parties=("party-optics",))),
+    ],
+    ids=["need", "result"],
+)
+async def test_a_withdrawal_between_looking_and_proposing_is_noticed(
+    two: list[Service], monkeypatch: pytest.MonkeyPatch, subject: str, gone: EventData
+) -> None:
+    """The withdrawal sees no match to take back, because there is none yet: the proposer must see the withdrawal."""
+    first, second = two
+    interrupted: list[str] = []
+    add_once = Repository.add_once
+
+    async def interrupt(self: Repository[Any], aggregate: Any) -> bool:
+        if isinstance(aggregate, Match) and not interrupted:
+            interrupted.append(aggregate.id)
+            await second.deliver(gone, subject=subject, sequence=2)
+        return await add_once(self, aggregate)
+
+    monkeypatch.setattr(Repository, "add_once", interrupt)
+    await first.deliver(RESULTS["result-gas"], subject="result-gas")
+    await first.deliver(NEEDS["need-gas"], subject="need-gas")
+    assert interrupted
+    assert await open_pairs(first) == set()
+    assert [sequence for _, sequence in await announced(two)] == [1, 2]
+
+
+async def test_what_a_process_stores_itself_does_not_hide_what_another_stored_before(two: list[Service]) -> None:
+    first, second = two
+    await second.deliver(NEEDS["need-gas"], subject="need-gas")
+    first.clock.advance(timedelta(seconds=5))
+    await first.deliver(NEEDS["need-weld"], subject="need-weld")
+    await first.deliver(RESULTS["result-gas"], subject="result-gas")
+    assert await open_pairs(first) == {("need-gas", "result-gas")}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])

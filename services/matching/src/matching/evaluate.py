@@ -23,7 +23,7 @@ QUERIES = ("need", "need_masked")
 
 @dataclass(slots=True)
 class Tally:
-    """What was counted over the queries of one kind."""
+    """What was counted over the queries of one kind. Precision is a lower bound: other results may fit, too."""
 
     asked: int = 0
     gain: float = 0.0
@@ -48,6 +48,8 @@ class Tally:
 
     def line(self, name: str) -> str:
         """Return the figures in one line."""
+        if not self.asked:
+            return f"{name}: no queries"
         times = sorted(self.milliseconds)
         return (
             f"{name}: n={self.asked} nDCG@10={self.gain / self.asked:.3f} R@20={self.found / self.asked:.3f} "

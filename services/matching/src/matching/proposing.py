@@ -24,6 +24,7 @@ from matching.engine.engine import Engine, Ranked
 from matching.engine.score import PROPOSE_FROM
 from matching.follower import Follower
 from matching.pairs import Pair
+from matching.together import together
 
 _READ_AT_ONCE: Final = 10
 _ROUNDS: Final = 3
@@ -82,7 +83,7 @@ class Proposer:
         now = self._market.clock.now()
         open_ids = [match.id for match in matches if match.is_open]
         withdraw = _withdrawing(reason, now, party)
-        await asyncio.gather(*(self._market.matches.change(id, withdraw) for id in open_ids))
+        await together(self._market.matches.change(id, withdraw) for id in open_ids)
 
     async def _refresh_once(self, need_id: str) -> bool:
         """Return whether need and results were still the same after writing."""
@@ -97,7 +98,8 @@ class Proposer:
             return True
         latest = latest_rounds(existing)
         selection = await self._select(need, latest)
-        proposed = [pair for pair in selection.chosen if await self._propose(pair, latest.get(pair.result.id))]
+        written = await together(self._propose(pair, latest.get(pair.result.id)) for pair in selection.chosen)
+        proposed = [pair for pair, wrote in zip(selection.chosen, written, strict=True) if wrote]
         await self._take_back(selection, latest)
         return not proposed or await self._unchanged(need, proposed)
 
@@ -157,9 +159,8 @@ class Proposer:
         """Look again after writing: a withdrawal or revision that did not see our match must be seen by us."""
         market = self._market
         results_then = {pair.result.id: pair.result.versions for pair in proposed}
-        need_now, results_now = await asyncio.gather(
-            market.needs.get(need.id), market.results.get_many(list(results_then))
-        )
+        need_now = await market.needs.get(need.id)
+        results_now = await market.results.get_many(list(results_then))
         return (
             need_now is not None
             and need_now.versions == need.versions

@@ -1,7 +1,7 @@
 """What callers and events can ask for."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,11 +11,12 @@ from qianqiao_chassis.errors import NotFound
 from qianqiao_chassis.store.repository import Repository
 from qianqiao_contracts import NeedContent, ResultContent
 
-from matching.copies import Copy, Status
+from matching.copies import Change, Copy, Status
 from matching.domain import OPEN, Look, Match, decline_reason
 from matching.engine.contents import result_item
 from matching.pairs import Pair
 from matching.proposing import Market, Proposer
+from matching.together import together
 
 _PAGE: Final = 200
 _SIDE_BY_SIDE: Final = 4
@@ -70,27 +71,35 @@ class Matching:
 
     async def need_changed(self, id: str, sequence: int, content: NeedContent) -> None:
         """A need was posted or revised."""
-        change, _ = await asyncio.gather(self.market.needs.put_content(id, sequence, content), self.second.mark())
+        change = await self._stored(self.market.needs.put_content(id, sequence, content))
         await self.market.followed_needs.take(change)
         await self.proposer.refresh(id)
 
     async def need_stepped(self, id: str, sequence: int, status: Status) -> None:
         """A need left matching or came back."""
-        change, _ = await asyncio.gather(self.market.needs.put_status(id, sequence, status), self.second.mark())
+        change = await self._stored(self.market.needs.put_status(id, sequence, status))
         await self.market.followed_needs.take(change)
         await self.proposer.refresh(id)
 
     async def result_changed(self, id: str, sequence: int, content: ResultContent) -> None:
         """A result was listed or revised."""
-        change, _ = await asyncio.gather(self.market.results.put_content(id, sequence, content), self.second.mark())
+        change = await self._stored(self.market.results.put_content(id, sequence, content))
         await self.market.followed_results.take(change)
         await self._refresh_around(id)
 
     async def result_stepped(self, id: str, sequence: int, status: Status) -> None:
         """A result left matching or came back."""
-        change, _ = await asyncio.gather(self.market.results.put_status(id, sequence, status), self.second.mark())
+        change = await self._stored(self.market.results.put_status(id, sequence, status))
         await self.market.followed_results.take(change)
         await self._refresh_around(id)
+
+    async def _stored(self, put: Coroutine[Any, Any, Change]) -> Change:
+        """Store a change and, beside it, that it is to be looked at again."""
+        marked = asyncio.create_task(self.second.mark())
+        try:
+            return await put
+        finally:
+            await marked
 
     async def _refresh_around(self, result_id: str) -> None:
         """Refresh every need that the result fits or is proposed for."""
@@ -124,9 +133,7 @@ class Matching:
             async with slots:
                 await self.proposer.refresh(need)
 
-        async with asyncio.TaskGroup() as group:
-            for need in needs:
-                group.create_task(one(need))
+        await together(one(need) for need in needs)
 
     # ---- timers ----------------------------------------------------------------------------------------------------
 
