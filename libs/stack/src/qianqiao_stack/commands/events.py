@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from qianqiao_chassis.kafka import KafkaConnection
 from qianqiao_contracts import TOPICS, ContractError, Event, EventData, UnknownType, decode, decode_strict, encode
 from qianqiao_contracts.base import kafka_headers
@@ -68,18 +68,14 @@ def tail(
 
 async def records(kafka: KafkaConnection, topics: list[str], *, from_beginning: bool) -> AsyncIterator[ConsumerRecord]:
     """Records of these topics, without a consumer group: looking disturbs nobody."""
-    consumer = AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False)
+    reset = "earliest" if from_beginning else "latest"
+    consumer = AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False, auto_offset_reset=reset)
     await consumer.start()
     try:
-        known = await consumer.topics()
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in topics
-            if topic in known
-            for number in sorted(consumer.partitions_for_topic(topic) or ())
-        ]
-        consumer.assign(partitions)
-        await (consumer.seek_to_beginning() if from_beginning else consumer.seek_to_end())
+        present = sorted(set(topics) & await consumer.topics())
+        if not present:
+            raise StackError("stack-no-topics", "这个 Kafka 上没有这些主题", "this Kafka has none of these topics")
+        consumer.subscribe(present)
         async for record in consumer:
             yield record
     finally:
