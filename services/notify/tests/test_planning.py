@@ -5,12 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from notify.texts import load_rulebook
 from qianqiao_contracts import (
+    WITHDRAWAL_REASONS,
     AgreementDrafted,
     ConsentChanged,
     MatchAccepted,
     MatchDeclined,
     MatchInterest,
+    MatchWithdrawn,
     NeedExpired,
     NotificationPlanned,
     NotificationSuppressed,
@@ -91,6 +94,28 @@ async def test_the_one_who_acted_is_not_told(service: Any, story: Any) -> None:
             ("match-interest", story.enterprise, "email"),
             ("match-interest", story.enterprise, "sms"),
         ]
+
+
+@pytest.mark.parametrize(("code", "told"), [("need_gone", True), ("superseded", False)])
+async def test_a_proposal_displaced_before_anybody_answered_is_taken_back_in_silence(
+    service: Any, story: Any, code: str, told: bool
+) -> None:
+    sides = {"party_a": story.enterprise, "party_b": story.university}
+    async with service() as harness:
+        await story.introduce(harness)
+        withdrawn = MatchWithdrawn(**sides, reason=Reason(code=code))
+        await harness.deliver(withdrawn, subject=story.match, sequence=2)
+        expected = [("match-withdrawn", party, "email") for party in sides.values()]
+        assert await planned(harness) == (expected if told else [])
+        assert await harness.parked() == []
+
+
+def test_every_value_a_rule_is_silent_on_is_a_known_code() -> None:
+    rules = [rule for rule in load_rulebook().rules if rule.unless]
+    assert rules
+    for rule in rules:
+        assert set(rule.unless) == {"reason.code"}
+        assert set(rule.unless["reason.code"]) <= set(WITHDRAWAL_REASONS.codes), rule.id
 
 
 async def test_signatories_are_found_inside_the_list(service: Any, story: Any) -> None:

@@ -73,6 +73,7 @@ def test_every_rule_listens_to_a_type_that_is_subscribed_to_and_whose_fields_exi
         type_, reads = told[rule.event]
         assert TYPES[rule.event] is type_
         used = {path.split(".")[0] for path in rule.to} | ({rule.besides} if rule.besides else set())
+        used |= {path.split(".")[0] for path in rule.unless}
         assert used <= set(reads), rule.id
         assert set(reads) <= set(type_.model_fields), rule.id
     assert {rule.event for rule in BOOK.rules} == set(told), "a type is subscribed to and no rule tells of it"

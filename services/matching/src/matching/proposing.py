@@ -1,7 +1,7 @@
 """Proposing: for one need, find what fits best, and make the open proposals say exactly that.
 
 Everything that changes on either side ends here. What is proposed for a need depends on what is open and on the rules,
-not on the order in which it came (docs/decisions/proposals-deterministic.md).
+not on the order in which it came (docs/decisions/0006-proposals-deterministic.md).
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Weights learnt from the collection would be a little better at ranking (one to two points of nDCG@10 on the
 development pack) but would make the score of a pair depend on what else was listed when it was scored; see
-docs/decisions/proposals-deterministic.md.
+docs/decisions/0006-proposals-deterministic.md.
 """
 
 import math

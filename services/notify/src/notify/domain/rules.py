@@ -67,6 +67,8 @@ class Rule(_Row):
     """Fields of the data that name the parties to tell; `parties.party` goes through a list."""
     besides: str | None = None
     """Field naming a party that is left out: the one who did it."""
+    unless: dict[str, tuple[str, ...]] = {}
+    """Nobody is told when the field has one of these values: `{"reason.code": ["superseded"]}`."""
     purpose: str
     """The purpose of processing that the person must have consented to."""
     message_class: Annotated[MessageClass, Field(alias="class")]
@@ -93,7 +95,9 @@ class Rule(_Row):
         return _filled(self.link, subject, sequence, data)
 
     def recipients(self, data: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the parties to tell, each once, in the order of the rule."""
+        """Return the parties to tell, each once, in the order of the rule; none where `unless` applies."""
+        if any(set(values_at(data, path)) & set(values) for path, values in self.unless.items()):
+            return ()
         left_out = set(values_at(data, self.besides)) if self.besides else set()
         named = [party for path in self.to for party in values_at(data, path)]
         return tuple(dict.fromkeys(party for party in named if party not in left_out))
