@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from qianqiao_contracts import Event, EventData, NeedPaused, NeedResumed, NeedWithdrawn, encode
@@ -365,14 +366,32 @@ class DispatchSuite(StoreSuite):
         await it.dispatcher.dispatch([five._replace(offset=9)])
         assert it.dispatcher.handling.counts["gaps"] == 2
 
-    async def test_a_lane_parked_while_the_store_is_asked_is_not_forgotten(self, it: Service) -> None:
+    async def test_a_lane_parked_while_the_store_is_asked_is_not_forgotten(
+        self, it: Service, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original, asked, may_answer = store.run, asyncio.Event(), asyncio.Event()
+
+        async def run(operation: str, collection: str, call: Any) -> Any:
+            answer = await original(operation, collection, call)
+            if operation == "aggregate":
+                asked.set()
+                await may_answer.wait()
+            return answer
+
         records = stream("n-1", 1)
         it.broken = {("n-1", 1)}
-        asked = asyncio.create_task(it.parking.heads())
-        await asyncio.sleep(0)
-        await it.dispatcher.dispatch(records)
-        await asked
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "run", run)
+            asking = asyncio.create_task(it.parking.heads())
+            await asked.wait()
+            await it.dispatcher.dispatch(records)
+            may_answer.set()
+            assert await asking == []
         assert it.parking.blocks(lane_of(records[0]))
+        assert len(await it.parking.heads()) == 1
+        await it.desk.drop((await it.desk.list())[0].id, who="操作员", reason="重复")
+        await it.parking.heads()
+        assert not it.parking.blocks(lane_of(records[0]))
 
 
 async def copies_put(copies: Projection, event: Event[EventData]) -> None:

@@ -2,7 +2,7 @@
 # ruff: noqa: D102 - the name of a test is its sentence
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -11,6 +11,7 @@ from qianqiao_chassis.context import Cause, caused_by, current_cause
 from qianqiao_chassis.due import DueLoop
 from qianqiao_chassis.errors import StoreUnavailable
 from qianqiao_chassis.store import Repository, Store
+from qianqiao_chassis.store.repository import DueClaim
 from qianqiao_chassis.testing.conformance.store import StoreSuite
 from qianqiao_chassis.testing.conformance.subjects import SOURCE, START, Switch
 from qianqiao_chassis.testing.proxy import Proxy
@@ -64,9 +65,19 @@ class DueSuite(StoreSuite):
         assert (await switches.get("s-2")).changes == 1
 
     async def test_a_write_that_is_due_wakes_the_loop(
-        self, switches: Repository[Switch], ringer: Ringer, clock: FakeClock
+        self, switches: Repository[Switch], ringer: Ringer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        original = switches.claim_due
+        looks: list[DueClaim | None] = []
+
+        async def look(now: datetime, lease_until: datetime) -> DueClaim | None:
+            found = await original(now, lease_until)
+            looks.append(found)
+            return found
+
+        monkeypatch.setattr(switches, "claim_due", look)
         async with DueLoop(switches, ringer, clock, every=3_600):
+            await eventually(lambda: looks == [None], what="the first look is over, the next an hour away")
             await switches.add(Switch(id="s-1", wake_at=START))
             await eventually(lambda: ringer.calls == ["s-1"])
 
