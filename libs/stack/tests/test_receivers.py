@@ -197,7 +197,7 @@ def test_a_trace_sent_by_opentelemetry_is_shown_as_a_tree(receivers: Receivers) 
     shown = httpx.get(f"{receivers.url}/traces/{trace_id}").text
     assert "<span>POST /v1/events</span>" in shown
     assert '<td class="tree">  <span>store.save</span>' in shown
-    assert trace_id in httpx.get(f"{receivers.url}/traces").text
+    assert trace_id in httpx.get(f"{receivers.url}/traces?all=1").text
 
 
 def test_what_is_not_an_export_is_refused(receivers: Receivers) -> None:

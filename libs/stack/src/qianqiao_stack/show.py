@@ -1,11 +1,20 @@
 """What commands print, and how: Chinese first, English dimmed beside it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from qianqiao_stack import jars
@@ -35,14 +44,19 @@ def show_choices(choices: list[Choice]) -> None:
 
 @contextmanager
 def downloads() -> Iterator[jars.Progress]:
-    """A progress display for jars, shown only when there is something to fetch."""
+    """A progress display while everything starts: of jars where some have to be fetched, else of the time it takes."""
     wanted = jars.missing()
+    if not wanted:
+        turning = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*turning, console=console, transient=True, disable=not console.is_terminal) as waiting:
+            waiting.add_task("启动中 [dim]starting[/dim]", total=None)
+            yield lambda _name, _size: nullcontext(lambda _count: None)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not wanted) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         total = progress.add_task("Kafka", total=sum(jar.bytes for jar in wanted))
-        if wanted:
-            megabytes = sum(jar.bytes for jar in wanted) / 1e6
-            say(f"取得 Apache Kafka（{megabytes:.0f} MB，仅第一次）", "fetching Apache Kafka, the first time only")
+        megabytes = sum(jar.bytes for jar in wanted) / 1e6
+        say(f"取得 Apache Kafka（{megabytes:.0f} MB，仅第一次）", "fetching Apache Kafka, the first time only")
 
         @contextmanager
         def one(_name: str, _size: int) -> Iterator[Callable[[int], None]]:

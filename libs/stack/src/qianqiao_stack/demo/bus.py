@@ -11,6 +11,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from qianqiao_contracts import TOPICS, Event, EventData, EventError, decode
 
 MS = 1000
+PATIENCE = 60.0
+"""Seconds after which something is missed. Far more than it takes, so that a busy machine does not spoil the story."""
 
 
 class MissedError(Exception):
@@ -96,7 +98,7 @@ class Bus:
         where: Callable[[Seen[D]], bool] = lambda _seen: True,
         *,
         count: int = 1,
-        within: float = 15,
+        within: float = PATIENCE,
     ) -> list[Seen[D]]:
         """The first ``count`` events of a type, earlier ones included; :class:`MissedError` after ``within`` s."""
         try:
@@ -110,12 +112,12 @@ class Bus:
         return self.of(kind, where)[:count]
 
     async def one[D: EventData](
-        self, kind: type[D], where: Callable[[Seen[D]], bool] = lambda _seen: True, *, within: float = 15
+        self, kind: type[D], where: Callable[[Seen[D]], bool] = lambda _seen: True, *, within: float = PATIENCE
     ) -> Seen[D]:
         """The first event of a type; :class:`MissedError` after ``within`` seconds."""
         return (await self.expect(kind, where, within=within))[0]
 
-    async def until(self, happened: Callable[[], bool], zh: str, en: str, *, within: float = 15) -> None:
+    async def until(self, happened: Callable[[], bool], zh: str, en: str, *, within: float = PATIENCE) -> None:
         """Wait until ``happened`` is true of what was seen; :class:`MissedError` after ``within`` seconds."""
         try:
             async with asyncio.timeout(within), self._came:

@@ -13,7 +13,7 @@ import httpx
 from aiokafka import AIOKafkaProducer
 from qianqiao_contracts import signing
 
-from qianqiao_stack.demo.bus import MissedError
+from qianqiao_stack.demo.bus import PATIENCE, MissedError
 from qianqiao_stack.keys import Keys
 from qianqiao_stack.stack import Stack
 
@@ -116,7 +116,7 @@ class People:
         return list((await self._client.get(f"{self._stack.receivers.url}/api/{what}")).json())
 
 
-async def eventually[T](look: Callable[[], Awaitable[T | None]], zh: str, en: str, *, within: float = 15) -> T:
+async def eventually[T](look: Callable[[], Awaitable[T | None]], zh: str, en: str, *, within: float = PATIENCE) -> T:
     """Look again and again until there is an answer; :class:`MissedError` with the texts after ``within`` seconds."""
     deadline = time.monotonic() + within
     while True:

@@ -24,6 +24,7 @@ STEPS = (
     ("mailed", "双方收到邮件", "e-mail to both"),
     ("texted", "双方收到短信", "SMS to both"),
     ("traced", "一条链路贯穿始终", "one trace end to end"),
+    ("nothing_parked", "没有事件被搁置", "no event parked"),
 )
 SCENES = (
     scenes.registering,
@@ -36,6 +37,7 @@ SCENES = (
     scenes.signing,
     scenes.telling_both,
     scenes.following_the_trace,
+    scenes.leaving_nothing_behind,
 )
 
 

@@ -97,7 +97,7 @@ class Teller:
     def failed(self, zh: str, en: str) -> None:
         """The story broke off: the first step that was not seen gets the reason."""
         missing = next((step for step in self.steps.values() if not step.seen), None)
-        if missing is not None:
+        if missing is not None and not missing.note:
             missing.note = zh
         self._console.print(f"[red]没有看到[/red] {escape(zh)} [dim]{escape(en)}[/dim]", width=self._width)
 

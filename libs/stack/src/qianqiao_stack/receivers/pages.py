@@ -59,6 +59,14 @@ def _table(heads: Sequence[tuple[str, str]], rows: Iterable[str], empty: str) ->
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{content}</tbody></table>"
 
 
+REPORTS = {1: "已送达", 2: "未送达", 8: "运营商已受理", 16: "运营商拒收"}
+"""Kannel's delivery reports as people say them."""
+
+
+def _reports(text: Text) -> str:
+    return "、".join(REPORTS.get(number, str(number)) for number in text.reports)
+
+
 def inbox_page(mails: Sequence[Mail], texts: Sequence[Text]) -> str:
     """The newest mails and texts."""
     mail_rows = (
@@ -68,7 +76,7 @@ def inbox_page(mails: Sequence[Mail], texts: Sequence[Text]) -> str:
     )
     text_rows = (
         f"<tr><td>{when(one.received_at)}</td><td>{escape(one.to)}</td><td>{escape(one.text)}</td>"
-        f'<td class="n">{one.parts}</td><td>{escape(", ".join(map(str, one.reports)))}</td></tr>'
+        f'<td class="n">{one.parts}</td><td>{_reports(one)}</td></tr>'
         for one in texts
     )
     when_to = [("时间", "time"), ("收件人", "to")]
@@ -100,8 +108,8 @@ def trace_of(mail: Mail) -> str | None:
     return fields[1] if len(fields) == 4 and len(fields[1]) == 32 and fields[1].isalnum() else None
 
 
-def traces_page(lines: Sequence[TraceLine]) -> str:
-    """The newest traces, one line each."""
+def traces_page(lines: Sequence[TraceLine], *, everything: bool) -> str:
+    """The newest traces, one line each; where not ``everything`` is shown, the page says so and how to see it."""
     rows = (
         f'<tr><td><a href="/traces/{line.trace_id}">{escape(line.name)}</a></td>'
         f"<td>{escape(' → '.join(line.services))}</td>"
@@ -110,7 +118,13 @@ def traces_page(lines: Sequence[TraceLine]) -> str:
         for line in lines
     )
     heads = [("开始于", "begins with"), ("服务", "services"), ("步数", "spans"), ("历时", "took")]
-    return page("链路", "traces", _table(heads, rows, '还没有 <span class="en">none yet</span>'), refresh=True)
+    other = (
+        '<a href="/traces">只看经过多个服务的 <span class="en">through several services only</span></a>'
+        if everything
+        else '经过多个服务的链路 · <a href="/traces?all=1">全部 <span class="en">all traces</span></a>'
+    )
+    nothing = '还没有 <span class="en">none yet</span>'
+    return page("链路", "traces", f"<p>{other}</p>{_table(heads, rows, nothing)}", refresh=True)
 
 
 def trace_page(trace_id: str, spans: Sequence[Span]) -> str:

@@ -17,6 +17,7 @@ from qianqiao_stack.receivers.sms import Gateway
 from qianqiao_stack.receivers.traces import Collector, Traces
 
 SHOWN = 200
+LOOKED_AT = 2_000
 HEADERS = [
     (b"content-security-policy", b"default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -64,10 +65,12 @@ class Site:
         raw = self._inbox.raw_mail(request.path_params["number"])
         return Response(raw, media_type="text/plain; charset=utf-8") if raw is not None else self._nothing()
 
-    async def traces(self, _request: Request) -> Response:
-        """The newest traces; those through several services first among equals would hide what is new, so by time."""
-        lines = [pages.TraceLine.of(one, self._traces.spans(one)) for one in self._traces.newest(SHOWN)]
-        return HTMLResponse(pages.traces_page(lines))
+    async def traces(self, request: Request) -> Response:
+        """The newest traces: those through several services, which tell a story, or all."""
+        everything = "all" in request.query_params
+        lines = [pages.TraceLine.of(one, self._traces.spans(one)) for one in self._traces.newest(LOOKED_AT)]
+        shown = [line for line in lines if everything or len(line.services) > 1]
+        return HTMLResponse(pages.traces_page(shown[:SHOWN], everything=everything))
 
     async def trace(self, request: Request) -> Response:
         """One trace."""
