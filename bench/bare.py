@@ -11,9 +11,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pymongo import AsyncMongoClient, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
+from qianqiao_contracts import decode, encode, make_event
 
 from bench.workload import TOPIC, Plan, Timing, posted, revised, timed
-from qianqiao_contracts import decode, encode, make_event
 
 BATCH = 500
 
@@ -69,15 +69,24 @@ async def _consume(consumer: AIOKafkaConsumer, projections: Any, wanted: int) ->
                 final += 1
         if latest:
             writes = [
-                UpdateOne({"_id": key, "sequence": {"$lt": event.sequence}},
-                          {"$set": {**event.data.model_dump(mode="json"), "sequence": event.sequence}}, upsert=True)
+                UpdateOne(
+                    {"_id": key, "sequence": {"$lt": event.sequence}},
+                    {"$set": {**event.data.model_dump(mode="json"), "sequence": event.sequence}},
+                    upsert=True,
+                )
                 for key, event in latest.items()
             ]
             try:
                 await projections.bulk_write(writes, ordered=False)
             except BulkWriteError as error:  # a duplicate key says: stored already
-                assert all(e["code"] == 11000 for e in error.details["writeErrors"])
+                if any(failure["code"] != 11000 for failure in error.details["writeErrors"]):
+                    raise
             await consumer.commit()
+
+
+async def _round(plan: Plan, states: Any, consumer: Any, projections: Any, wake: asyncio.Event) -> None:
+    writers = (_write(states, ids, plan.changes, wake) for ids in plan.shares())
+    await asyncio.gather(_consume(consumer, projections, plan.events), *writers)
 
 
 async def event_path(plan: Plan) -> Timing:
@@ -85,10 +94,14 @@ async def event_path(plan: Plan) -> Timing:
     timing = Timing("bare", plan.events)
     producer = AIOKafkaProducer(bootstrap_servers=plan.bootstrap, enable_idempotence=True, acks="all")
     consumer = AIOKafkaConsumer(
-        TOPIC, bootstrap_servers=plan.bootstrap, group_id=plan.database, auto_offset_reset="earliest",
+        TOPIC,
+        bootstrap_servers=plan.bootstrap,
+        group_id=plan.database,
+        auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
-    async with AsyncMongoClient(plan.mongo_url) as client:
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(plan.mongo_url)
+    async with client:
         states, projections = client[plan.database]["states"], client[plan.database]["projections"]
         await states.create_index("outbox.s")
         await producer.start()
@@ -96,11 +109,9 @@ async def event_path(plan: Plan) -> Timing:
         wake = asyncio.Event()
         relay = asyncio.create_task(_relay(states, producer, wake))
         try:
+            await _round(plan.warm_up(), states, consumer, projections, wake)
             with timed(timing):
-                await asyncio.gather(
-                    _consume(consumer, projections, plan.events),
-                    *(_write(states, ids, plan.changes, wake) for ids in plan.shares()),
-                )
+                await _round(plan, states, consumer, projections, wake)
             timing.notes["projections"] = await projections.count_documents({"sequence": plan.changes})
         finally:
             relay.cancel()
@@ -114,13 +125,16 @@ async def consume_only(plan: Plan) -> Timing:
     """Take ``plan.events`` events that wait on the topic: getmany, validate, commit per batch, no effect."""
     timing = Timing("bare getmany + validate", plan.events)
     consumer = AIOKafkaConsumer(
-        TOPIC, bootstrap_servers=plan.bootstrap, group_id=plan.database, auto_offset_reset="earliest",
+        TOPIC,
+        bootstrap_servers=plan.bootstrap,
+        group_id=plan.database,
+        auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
-    await consumer.start()
     try:
         seen = 0
         with timed(timing):
+            await consumer.start()
             while seen < plan.events:
                 for records in (await consumer.getmany(timeout_ms=500, max_records=BATCH)).values():
                     for record in records:

@@ -8,8 +8,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-
-from bench.workload import Plan, Timing, posted, revised, timed
+from pydantic import Field
 from qianqiao_chassis.aggregate import Aggregate
 from qianqiao_chassis.clock import SystemClock
 from qianqiao_chassis.consumer.consumer import Consumer
@@ -26,13 +25,15 @@ from qianqiao_chassis.store.repository import Repository
 from qianqiao_chassis.wiring import Wiring
 from qianqiao_contracts import Event, NeedPosted, NeedRevised
 
+from bench.workload import Plan, Timing, posted, revised, timed
+
 
 class BenchNeed(Aggregate):
     """A need with nothing but its content."""
 
     topic = "registry.needs"
 
-    content: dict[str, Any] = {}
+    content: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Dropped(SpanExporter):
@@ -61,17 +62,32 @@ async def _write(needs: Repository[BenchNeed], ids: list[str], changes: int) -> 
 
 
 class _Counter:
-    """Ends the clock when the last event's effect is stored and committed."""
+    """Counts the events whose effect is stored."""
 
-    def __init__(self, wanted: int) -> None:
-        self.wanted = wanted
-        self.seen = 0
-        self.done = asyncio.Event()
+    def __init__(self) -> None:
+        self._left = 0
+        self._done = asyncio.Event()
+
+    def expect(self, events: int) -> None:
+        self._left = events
+        self._done.clear()
 
     def add(self) -> None:
-        self.seen += 1
-        if self.seen >= self.wanted:
-            self.done.set()
+        self._left -= 1
+        if self._left == 0:
+            self._done.set()
+
+    async def committed(self, consumer: Consumer) -> None:
+        """Return once all that was expected is stored, and the batch with the last of it is committed."""
+        await self._done.wait()
+        async with consumer._batch:  # free once the batch in hand is committed
+            pass
+
+
+async def _round(plan: Plan, needs: Repository[BenchNeed], counter: _Counter, consumer: Consumer) -> None:
+    counter.expect(plan.events)
+    await asyncio.gather(*(_write(needs, ids, plan.changes) for ids in plan.shares()))
+    await counter.committed(consumer)
 
 
 async def _event_path(plan: Plan, name: str, ratio: float) -> Timing:
@@ -82,7 +98,7 @@ async def _event_path(plan: Plan, name: str, ratio: float) -> Timing:
     wiring = Wiring("registry", store, clock)
     needs = wiring.repository("needs", BenchNeed, [])
     projection = wiring.projection("projections", [])
-    counter = _Counter(plan.events)
+    counter = _Counter()
     subscriptions = Subscriptions()
 
     @subscriptions.on(NeedPosted, NeedRevised)
@@ -103,11 +119,9 @@ async def _event_path(plan: Plan, name: str, ratio: float) -> Timing:
         dispatcher = Dispatcher(Handling(subscriptions), parking)
         consumer = Consumer(connection, plan.database, subscriptions.topics, dispatcher)
         await stack.enter_async_context(consumer)
+        await _round(plan.warm_up(), needs, counter, consumer)
         with timed(timing):
-            await asyncio.gather(*(_write(needs, ids, plan.changes) for ids in plan.shares()))
-            await counter.done.wait()
-            async with consumer._batch:  # the batch in hand is committed before its lock is free
-                pass
+            await _round(plan, needs, counter, consumer)
         timing.notes["projections"] = len(
             await projection.select({"sequence": plan.changes}, limit=plan.aggregates + 1)
         )
@@ -131,7 +145,7 @@ async def consume_only(plan: Plan) -> Timing:
     _trace(0.01)
     timing = Timing("chassis consumer", plan.events)
     clock = SystemClock()
-    counter = _Counter(plan.events)
+    counter = _Counter()
     subscriptions = Subscriptions()
 
     @subscriptions.on(NeedPosted, NeedRevised)
@@ -143,8 +157,10 @@ async def consume_only(plan: Plan) -> Timing:
         await parking.ensure_indexes()
         dispatcher = Dispatcher(Handling(subscriptions), parking)
         consumer = Consumer(KafkaConnection(plan.bootstrap), plan.database, subscriptions.topics, dispatcher)
-        with timed(timing):
-            async with consumer:
-                await counter.done.wait()
+        counter.expect(plan.events)
+        async with AsyncExitStack() as stack:
+            with timed(timing):
+                await stack.enter_async_context(consumer)
+                await counter.committed(consumer)
         await store.database.client.drop_database(plan.database)
     return timing

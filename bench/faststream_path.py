@@ -4,9 +4,9 @@ import asyncio
 
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
+from qianqiao_contracts import Event, NeedPosted
 
 from bench.workload import TOPIC, Plan, Timing, timed
-from qianqiao_contracts import Event, NeedPosted
 
 
 async def consume_only(plan: Plan) -> Timing:
@@ -17,7 +17,11 @@ async def consume_only(plan: Plan) -> Timing:
     done = asyncio.Event()
 
     @broker.subscriber(
-        TOPIC, group_id=plan.database, batch=True, max_records=500, auto_offset_reset="earliest",
+        TOPIC,
+        group_id=plan.database,
+        batch=True,
+        max_records=500,
+        auto_offset_reset="earliest",
         ack_policy=AckPolicy.ACK,
     )
     async def take(events: list[Event[NeedPosted]]) -> None:

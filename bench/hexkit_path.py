@@ -4,7 +4,7 @@ hexkit publishes within the write and commits once per record; both are what its
 """
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any
 
 from hexkit.correlation import set_new_correlation_id
 from hexkit.protocols.daosub import DaoSubscriberProtocol
@@ -34,7 +34,7 @@ class NeedDto(BaseModel):
 
 
 class _Projector(DaoSubscriberProtocol[NeedDto]):
-    event_topic: ClassVar[str] = TOPIC
+    event_topic = TOPIC
     dto_model = NeedDto
 
     def __init__(self, projections: Any) -> None:
@@ -62,6 +62,14 @@ async def _write(dao: Any, ids: list[str], changes: int) -> None:
                 await (dao.insert(dto) if version == 1 else dao.update(dto))
 
 
+async def _round(plan: Plan, dao: Any, subscriber: Any) -> None:
+    async def consume() -> None:
+        for _ in range(plan.events):
+            await subscriber.run(forever=False)
+
+    await asyncio.gather(consume(), *(_write(dao, ids, plan.changes) for ids in plan.shares()))
+
+
 async def event_path(plan: Plan) -> Timing:
     """Write, publish, project and commit ``plan.events`` events; the rate of the whole."""
     timing = Timing("hexkit", plan.events)
@@ -74,21 +82,26 @@ async def event_path(plan: Plan) -> Timing:
             "kafka_servers": [plan.bootstrap],
         }
     )
-    async with AsyncMongoClient(plan.mongo_url) as client, MongoKafkaDaoPublisherFactory.construct(config=config) as factory:
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(plan.mongo_url)
+    async with (
+        client,
+        MongoKafkaDaoPublisherFactory.construct(config=config) as factory,
+    ):
         projections = client[plan.database]["projections"]
         dao = await factory.get_dao(
-            name="needs", dto_model=NeedDto, id_field="id", dto_to_event=lambda dto: dto.model_dump(mode="json"),
+            name="needs",
+            dto_model=NeedDto,
+            id_field="id",
+            dto_to_event=lambda dto: dto.model_dump(mode="json"),
             event_topic=TOPIC,
         )
         try:
-            async with KafkaOutboxSubscriber.construct(config=config, translators=[_Projector(projections)]) as subscriber:
-
-                async def consume() -> None:
-                    for _ in range(plan.events):
-                        await subscriber.run(forever=False)
-
+            async with KafkaOutboxSubscriber.construct(
+                config=config, translators=[_Projector(projections)]
+            ) as subscriber:
+                await _round(plan.warm_up(), dao, subscriber)
                 with timed(timing):
-                    await asyncio.gather(consume(), *(_write(dao, ids, plan.changes) for ids in plan.shares()))
+                    await _round(plan, dao, subscriber)
             timing.notes["projections"] = await projections.count_documents({"version": plan.changes})
         finally:
             await client.drop_database(plan.database)

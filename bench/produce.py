@@ -3,9 +3,9 @@
 import asyncio
 
 from aiokafka import AIOKafkaProducer
+from qianqiao_contracts import encode, make_event
 
 from bench.workload import TOPIC, Plan, Timing, posted, revised, timed
-from qianqiao_contracts import encode, make_event
 
 
 async def fill(plan: Plan) -> Timing:
@@ -20,7 +20,7 @@ async def fill(plan: Plan) -> Timing:
             for version in range(1, plan.changes + 1):
                 sent = []
                 for number in range(plan.aggregates):
-                    key = f"need-bench-{number:06d}"
+                    key = f"{plan.prefix}-{number:06d}"
                     data = posted(number) if version == 1 else revised(number)
                     event = make_event(data, source="/services/registry", subject=key, sequence=version)
                     headers = [
