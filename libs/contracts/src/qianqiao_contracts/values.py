@@ -1,9 +1,10 @@
 """Value types shared by the events. All are immutable; money is integer fen, times are aware and in UTC."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, Self
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -208,6 +209,16 @@ class Visibility(StrEnum):
     SUMMARY = "摘要公开"
     TARGETED = "定向"
     CONFIDENTIAL = "保密"
+
+
+HIDDEN_TEXT: Final[Mapping[Visibility, str]] = MappingProxyType(
+    {
+        Visibility.TARGETED: "（定向发布，内容仅对指定单位可见）",
+        Visibility.CONFIDENTIAL: "（保密，内容不公开）",
+    }
+)
+"""What an event carries where its contract requires a text that strangers may not read. It says nothing of the need or
+result: a reader that compares texts has to leave it out, or all that is hidden would seem alike."""
 
 
 class Band(StrEnum):

@@ -3,8 +3,16 @@
 from functools import lru_cache
 
 from qianqiao_contracts import NeedContent, ResultContent, Sector
+from qianqiao_contracts.values import HIDDEN_TEXT
 
 from matching.engine.items import Facets, Item
+
+_SAYS_NOTHING = frozenset(HIDDEN_TEXT.values())
+
+
+def _told(text: str) -> str:
+    """The text, or nothing where the event only says that it is hidden: two hidden texts have nothing in common."""
+    return "" if text in _SAYS_NOTHING else text
 
 
 @lru_cache(maxsize=4096)
@@ -22,9 +30,9 @@ def need_item(id: str, need: NeedContent) -> Item:
     texts = (need.difficulty, need.current_state, need.goal, *(constraint.name for constraint in need.constraints))
     return Item(
         id,
-        need.title,
+        _told(need.title),
         need.keywords,
-        tuple(text for text in texts if text),
+        tuple(text for text in texts if text and _told(text)),
         Facets(
             _sectors(need.sectors),
             _shared(frozenset(need.modes)),
@@ -40,9 +48,9 @@ def result_item(id: str, result: ResultContent) -> Item:
     measured = (figure.name for figure in result.measured)
     return Item(
         id,
-        result.title,
+        _told(result.title),
         result.keywords,
-        tuple(text for text in (*texts, *measured) if text),
+        tuple(text for text in (*texts, *measured) if text and _told(text)),
         Facets(
             _sectors(result.sectors),
             _shared(frozenset(result.modes)),

@@ -10,12 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from qianqiao_contracts import Visibility
-
-HIDDEN_TEXT = {
-    Visibility.TARGETED: "（定向发布，内容仅对指定单位可见）",
-    Visibility.CONFIDENTIAL: "（保密，内容不公开）",
-}
-"""What stands where a text is required and may not be told."""
+from qianqiao_contracts.values import HIDDEN_TEXT
 
 
 def told(
