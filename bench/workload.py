@@ -1,9 +1,10 @@
 """The work every path does, and how it is timed, so that only the path differs.
 
 A path writes ``events`` changes spread over ``aggregates`` needs with ``writers`` writers side by side; each change
-stores a state and an event, the event travels over Kafka, and a consumer in the same process stores a projection of it
-and commits. The clock stops when the projection of the last event is stored and its offset committed. A short round of the
-same before it takes the one-off costs (connections, first imports, the group's first commit) out of the figure.
+stores a state and an event, the event travels over Kafka, and a consumer in the same process stores a projection of
+it and commits. The clock stops when the projection of the last event is stored and its offset committed. A short
+round of the same before it takes the one-off costs (connections, first imports, the group's first commit) out of
+the figure.
 """
 
 import resource
