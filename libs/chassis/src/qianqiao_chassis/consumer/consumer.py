@@ -22,10 +22,13 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 
 from qianqiao_chassis import metrics
+from qianqiao_chassis.consumer import header_names
 from qianqiao_chassis.consumer.dispatcher import BatchResult, Dispatcher
 from qianqiao_chassis.consumer.subscriptions import RawRecord
 from qianqiao_chassis.errors import StoreUnavailable
 from qianqiao_chassis.kafka import KafkaConnection
+
+header_names.install()
 
 _log = structlog.get_logger("qianqiao.consumer")
 _FIRST_PAUSE: Final = 0.25
