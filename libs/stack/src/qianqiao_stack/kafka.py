@@ -131,11 +131,10 @@ class Kafka:
 
     def _java_command(self, *, quick: bool, make_cache: bool) -> list[str]:
         options = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC"]
-        if make_cache and (making := self._cache.make_options()):
-            # A run that makes the cache compiles as usual: only then are there profiles worth keeping.
-            options += making
-        else:
-            options += [*self._cache.use_options(), *(["-XX:TieredStopAtLevel=1"] if quick else [])]
+        if quick:
+            # The cache fits only runs compiled the way it was made: measurements do without it.
+            cache = self._cache.make_options() if make_cache else []
+            options += ["-XX:TieredStopAtLevel=1", *(cache or self._cache.use_options())]
         return [self.java.executable, *options, "-cp", self._class_path]
 
     @property

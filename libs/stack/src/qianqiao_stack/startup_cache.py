@@ -12,6 +12,7 @@ from pathlib import Path
 from qianqiao_stack.home import cache_folder
 from qianqiao_stack.java import Java
 
+KEPT = 3
 FIRST_VERSION = 25
 """``-XX:AOTCacheOutput`` exists since Java 25 (JEP 514)."""
 
@@ -34,13 +35,27 @@ class StartupCache:
 
     def use_options(self) -> list[str]:
         """Java options that use the cache, none if there is none."""
-        return [f"-XX:AOTCache={self._file}", "-Xlog:aot=off"] if self._usable and self.exists else []
+        return [f"-XX:AOTCache={self._file}", "-Xlog:aot*=off"] if self._usable and self.exists else []
 
     def make_options(self) -> list[str]:
         """Java options that write the cache when this run ends; none if it exists or cannot be made."""
         return [f"-XX:AOTCacheOutput={self._partial}"] if self._usable and not self.exists else []
 
     def keep(self) -> None:
-        """After a run with :meth:`make_options`: give what it wrote its name, so that nobody sees half a file."""
+        """After a run with :meth:`make_options`: give what it wrote its name, so that nobody sees half a file.
+
+        Java writes a ``.config`` file on the way; if it still is there, Java was stopped before it was done.
+        """
+        leftover = Path(f"{self._partial}.config")
+        if leftover.exists():
+            leftover.unlink()
+            self._partial.unlink(missing_ok=True)
         if self._partial.exists():
             self._partial.replace(self._file)
+            self._forget_others()
+
+    def _forget_others(self) -> None:
+        """Each Java runtime of each virtual environment has a cache of 70 MB: the newest few are enough."""
+        by_age = sorted(self._file.parent.glob("broker-*"), key=lambda file: file.stat().st_mtime)
+        for old in by_age[:-KEPT]:
+            old.unlink(missing_ok=True)
