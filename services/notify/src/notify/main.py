@@ -45,7 +45,7 @@ def compose(chassis: Chassis[NotifySettings]) -> None:
     names = PartyNames(chassis.projection("parties"))
     channels: dict[str, Channel] = {"email": email_channel(settings), "sms": sms_channel(settings)}
 
-    planner = Planner(book, texts, deliveries, notices, contacts, names, clock, settings.portal_url)
+    planner = Planner(book, texts, deliveries, notices, contacts, names, clock, settings.portal_url, events.TOLD)
     sender = Sender(book, deliveries, contacts, channels, clock)
     forgetting = Forgetting(deliveries, contacts, clock)
     receipts = Receipts(book, deliveries, clock, _receipt_key(settings))

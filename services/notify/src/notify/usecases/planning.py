@@ -1,7 +1,7 @@
 """Plan: an event becomes deliveries, one per person, channel and business fact, however often it comes."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -35,10 +35,12 @@ class Planner:
     names: PartyNames
     clock: Clock
     portal_url: str
+    reads: Mapping[type[EventData], Sequence[str]]
+    """The data fields of each type that rules and texts are given: what is declared is all they can see."""
 
     async def plan(self, event: Event[EventData]) -> None:
         """Tell everybody whom the rules name; what is still missing is waited for in a notice."""
-        data = event.data.model_dump(mode="json")
+        data = self._read(event)
         told = [
             self._tell(rule, self._occasion(rule, party, event, data), event, data)
             for rule in self.book.for_event(event.type)
@@ -55,7 +57,7 @@ class Planner:
             await self.notices.change(notice_id, Notice.done)
             return
         event = decode(notice.event.encode())
-        data = event.data.model_dump(mode="json")
+        data = self._read(event)
         missing = await self._write(rule, notice.occasion, event.subject, data, last_try=notice.is_last_try(now))
         await self.notices.change(
             notice_id, lambda it: it.look_again(missing, self.book, now) if missing else it.done()
@@ -94,6 +96,9 @@ class Planner:
         planned = deliveries(rule, self.book.version, policy, occasion, contacts, render, self.clock.now())
         await asyncio.gather(*(self.deliveries.add_once(delivery) for delivery in planned))
         return []
+
+    def _read(self, event: Event[EventData]) -> dict[str, Any]:
+        return event.data.model_dump(mode="json", include=set(self.reads[type(event.data)]))
 
     def _may_be_replay(self, occasion: Occasion) -> bool:
         return self.clock.now() - occasion.event_time > timedelta(seconds=self.book.replay_after_s)
