@@ -1,7 +1,16 @@
 """Handling, parking and retrying on every store given."""
 
-from qianqiao_chassis.testing.conformance.dispatch import DispatchSuite
+import json
+
+from qianqiao_chassis.testing.conformance.dispatch import TOPIC, DispatchSuite, Service, stream
 
 
 class TestDispatch(DispatchSuite):
-    pass
+    async def test_what_breaks_its_contract_is_parked_with_the_path_of_each_error(self, it: Service) -> None:
+        good = stream("n-1", 1)[0]
+        body = json.loads(good.value or b"")
+        body["data"]["party"] = 7
+        await it.dispatcher.dispatch([good._replace(value=json.dumps(body).encode())])
+        (parked,) = await it.desk.list(state="stuck", topic=TOPIC)
+        assert parked.error_code == "contract_violated"
+        assert "\ndata.party: " in parked.error_text

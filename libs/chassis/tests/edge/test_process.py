@@ -70,6 +70,7 @@ async def test_request_to_kafka_and_kafka_to_projection(
             metrics = await client.get("/metrics")
         assert await _published(contract_topics, note) == ["qianqiao.PolicyRetired.v1"]
         assert "http_server_request_duration_seconds_count" in metrics.text
+        assert 'le="0.005"' in metrics.text, "bounds are seconds, not milliseconds"
         subject = f"party-{new_id()}"
         await _publish_party(contract_topics, subject)
         await _name_known(running, subject)

@@ -4,13 +4,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
 import structlog
 from opentelemetry import trace
+from pydantic import TypeAdapter, ValidationError
 from qianqiao_contracts import TOPICS, ContractError, Event, EventData, UnknownType, decode
+from qianqiao_contracts.base import known_traceparent
+from qianqiao_contracts.values import Id
 
 from qianqiao_chassis import metrics
 from qianqiao_chassis.consumer.gaps import GapDetector
@@ -18,16 +20,18 @@ from qianqiao_chassis.consumer.subscriptions import RawRecord, Subscriptions
 from qianqiao_chassis.context import Cause, begin, continued_span, is_kept
 
 _log = structlog.get_logger("qianqiao.consumer")
+_ID: TypeAdapter[str | None] = TypeAdapter(Id | None)
 
 type Outcome = Literal["handled", "unknown", "ignored"]
 
 
-@dataclass(frozen=True, slots=True)
 class Unreadable(Exception):  # noqa: N818 - it says what the record is
     """The record cannot be decoded; trying again cannot help. `code` is the contract's, `text` its two sentences."""
 
-    code: str
-    text: str
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
 
 
 class Handling:
@@ -47,8 +51,7 @@ class Handling:
         """
         raw = self._subscriptions.raw.get(record.topic)
         if raw is not None:
-            cause = Cause(causationid=record.header("ce_id"), traceparent=record.header("traceparent"))
-            await self._call(raw(record), cause, record)
+            await self._call(raw(record), _told_cause(record), record)
             return "handled"
         if record.value is None:
             return await self._handle_tombstone(record)
@@ -57,7 +60,8 @@ class Handling:
         except UnknownType:
             return "unknown"
         except ContractError as error:
-            raise Unreadable(error.code, f"{error.zh} / {error.en}") from error
+            where = "".join(f"\n{each.path}: {each.zh} / {each.en}" for each in error.errors if each.path)
+            raise Unreadable(error.code, f"{error.zh} / {error.en}{where}") from error
         if observe:
             self._observe(record.topic, event)
         subscription = self._subscriptions.typed.get(type(event.data))
@@ -100,6 +104,15 @@ class Handling:
             self.counts["gaps"] += 1
             metrics.GAPS.add(1, {"topic": topic})
             _log.error("event sequence has a gap", topic=topic, subject=event.subject, sequence=event.sequence)
+
+
+def _told_cause(record: RawRecord) -> Cause:
+    """The cause that the headers name, as far as they are fit to stand in an event: anybody may have written them."""
+    try:
+        causationid = _ID.validate_python(record.header("ce_id"))
+    except ValidationError:
+        causationid = None
+    return Cause(causationid=causationid, traceparent=known_traceparent(record.header("traceparent")))
 
 
 def _span(record: RawRecord, traceparent: str | None) -> AbstractContextManager[object]:

@@ -31,8 +31,13 @@ log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("qianqiao_chassis.http")
 _propagator = TraceContextTextMapPropagator()
 _meter = metrics.get_meter("qianqiao_chassis.http")
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+"""Bounds of the histogram: OpenTelemetry's convention for this metric; its default bounds are milliseconds."""
 _duration = _meter.create_histogram(
-    "http.server.request.duration", unit="s", description="time to serve an HTTP request"
+    "http.server.request.duration",
+    unit="s",
+    description="time to serve an HTTP request",
+    explicit_bucket_boundaries_advisory=_SECONDS,
 )
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.table import Table
 
 from qianqiao_stack import running, show
 from qianqiao_stack.errors import StackError
@@ -65,14 +64,15 @@ def list_parked(
 ) -> None:
     """搁置的事件 · what is parked."""
     names = [service] if service else list(running.require(Home.default()).services)
-    table = Table(title="搁置 · parked")
-    for head in ("service", "id", "topic", "key", "state", "错误 error", "次数 tries", "下次 next"):
-        table.add_column(head)
+    count = 0
     for name in names:
         for row in _all(Desk(name, who)):
-            fields = [row[k] for k in ("id", "topic", "key", "state", "error_code", "attempts", "next_at")]
-            table.add_row(name, *map(str, fields))
-    show.console.print(table if table.row_count else "没有搁置的事件 · nothing is parked")
+            count += 1
+            print(f"{name} {row['id']}  {row['state']}")
+            later = f"下次 next {row['next_at']}" if row["state"] == "waiting" else ""
+            print(f"    {row['key']}  {row['error_code']}  次数 tries {row['attempts']}  {later}".rstrip())
+    if not count:
+        show.say("没有搁置的事件", "nothing is parked")
 
 
 def _all(desk: Desk) -> list[dict[str, Any]]:
