@@ -1,0 +1,1 @@
+"""Whole stories across the services, on a real Kafka and a real store."""
