@@ -30,6 +30,11 @@ class Caller:
         """Whether the caller runs the platform."""
         return OPERATOR in self.roles
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Who is acting, for whom: what a repeated request has to have in common with the first one."""
+        return self.subject, self.party or ""
+
     def acts_for(self, party_id: str) -> bool:
         """Whether the caller may see and change what belongs to `party_id`: its own party, or any for an operator."""
         return self.is_operator or (self.party is not None and self.party == party_id)

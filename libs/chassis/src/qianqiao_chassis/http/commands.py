@@ -44,8 +44,8 @@ async def _command(
     if idempotency_key is None:
         return CommandContext(None)
     caller = await request_state(request.scope).caller()
-    subject = caller.subject if caller is not None else ""
-    return CommandContext(("command", subject, request.method, request.url.path, idempotency_key))
+    who = caller.identity if caller is not None else ("", "")
+    return CommandContext(("command", *who, request.method, request.url.path, idempotency_key))
 
 
 Command = Annotated[CommandContext, Depends(_command)]

@@ -85,8 +85,9 @@ class Idempotency:
             await self._app(scope, receive, send)  # the route answers: 401, or a public route's own way
             return
         first = await receive()
-        subject = caller.subject if caller is not None else ""
-        id = _digest(subject, scope["method"], scope["path"], key)
+        # The party, too: one account may act for several, and what one of them was answered is not the other's to read.
+        who = caller.identity if caller is not None else ("", "")
+        id = _digest(*who, scope["method"], scope["path"], key)
         claim = await self._store.claim(id, _request_digest(scope, first.get("body", b"")))
         if claim.state == "mine":
             await self._run(scope, _again(first, receive), send, id, claim.token)
