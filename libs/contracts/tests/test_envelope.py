@@ -269,6 +269,14 @@ def test_headers_repeat_the_envelope() -> None:
     assert "traceparent" not in dict(kafka_headers(event(need())))
 
 
+@pytest.mark.parametrize("broken", ["", "00-a\r\nBcc: b-01", "0" * 500, "00-" + "g" * 32 + "-" + "b" * 16 + "-01"])
+def test_a_broken_trace_context_is_dropped_by_writer_and_reader(broken: str) -> None:
+    assert event(need(), traceparent=broken).traceparent is None
+    body = json.loads(encode(event(need()))) | {"traceparent": broken}
+    for read in (decode, decode_strict):
+        assert read(json.dumps(body).encode()).traceparent is None
+
+
 def test_new_ids_are_uuid7_and_sort_by_time() -> None:
     from uuid import UUID
 

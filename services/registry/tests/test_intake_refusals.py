@@ -206,3 +206,29 @@ async def test_a_null_record_and_null_headers(world: World) -> None:
     # Each is told: they hold nothing by which they could be the same.
     assert [event.data.code for event in await world.h.published()] == ["event-null", "event-null"]
     assert await world.h.parked() == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"ce_id": b"x" * 500},
+        {"ce_id": b"two words"},
+        {"traceparent": b"0" * 500},
+        {"traceparent": b"00-a\r\nBcc: somebody-b-01"},
+        {"traceparent": b"\xff\xfe-01"},
+    ],
+)
+async def test_headers_that_name_no_cause_do_not_keep_the_refusal_from_being_told(
+    world: World, headers: dict[str, bytes]
+) -> None:
+    await world.h.deliver_raw("intake.events", b"no event", key=b"k", headers=headers)
+    [rejected] = await world.h.published()
+    assert (rejected.data.code, rejected.causationid, rejected.traceparent) == ("event-not-json", None, None)
+    assert await world.h.parked() == []
+
+
+async def test_a_broken_trace_context_is_no_reason_to_refuse_and_goes_no_further(world: World) -> None:
+    await world.publish(world.need_posted(envelope={"traceparent": "00-a\r\nBcc: somebody-b-01"}))
+    [posted] = await world.h.published()
+    assert posted.type == "qianqiao.NeedPosted.v1"
+    assert "Bcc" not in (posted.traceparent or "")

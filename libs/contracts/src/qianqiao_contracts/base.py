@@ -1,15 +1,16 @@
 """The event envelope (CloudEvents 1.0, structured JSON) and what every event's data has in common."""
 
 import os
+import re
 import time as _time
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints, TypeAdapter
 
-from qianqiao_contracts._data import limit
+from qianqiao_contracts._data import limit, pattern
 from qianqiao_contracts.topics import Topic
 from qianqiao_contracts.values import Id, UtcDatetime, Value
 
@@ -20,7 +21,18 @@ MAX_EVENT_BYTES: Final = limit("event.max_bytes")
 """Greatest size of an encoded event. Kafka refuses a batch above about 1 MiB by default, headers and framing included;
 staying below it means that what was stored in an outbox can always be published."""
 
+_TRACEPARENT: Final = re.compile(pattern("traceparent"))
+
 _NAMESPACE: Final = UUID("6f2d3b0e-5c1a-5f67-9d43-1b7c4f0a8e21")
+
+
+def known_traceparent[V](value: V) -> V | None:
+    """The value, but None for a text that is no W3C trace context.
+
+    A broken one begins a new trace instead of refusing the event (W3C Trace Context 4.3), and travels no further: it is
+    written into headers of records, requests and mails.
+    """
+    return None if isinstance(value, str) and _TRACEPARENT.fullmatch(value) is None else value
 
 
 class EventData(Value):
@@ -64,9 +76,9 @@ class Event[D: EventData](BaseModel):
     )
     correlationid: Id | None = Field(default=None, description="同一件事的事件共用 · Shared by the events of one story")
     causationid: Id | None = Field(default=None, description="由哪个事件或请求引起 · What led to this")
-    traceparent: Annotated[str, StringConstraints(max_length=limit("identifier.max"))] | None = Field(
-        default=None, description="W3C 追踪上下文 · W3C trace context"
-    )
+    traceparent: Annotated[
+        Annotated[str, StringConstraints(max_length=limit("identifier.max"))] | None, BeforeValidator(known_traceparent)
+    ] = Field(default=None, description="W3C 追踪上下文 · W3C trace context")
     data: D
 
 
