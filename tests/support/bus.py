@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-
-from qianqiao_contracts import Event, decode
+from qianqiao_contracts import TOPICS, Event, EventError, decode
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """One record as it stands on the topic."""
+    """One record as it stands on the topic; ``event`` is None for a null record and for one that is no event."""
 
     topic: str
     partition: int
@@ -24,31 +23,33 @@ class Sighting:
 
 async def read_topics(bootstrap: str, topics: Sequence[str]) -> list[Sighting]:
     """Return every record of the topics up to the ends seen when the call began, in order per partition."""
+    return [_sighting(record) for record in await read_records(bootstrap, topics)]
+
+
+async def read_records(bootstrap: str, topics: Sequence[str]) -> list[Any]:
+    """Return the same as aiokafka's ConsumerRecord, undecoded."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        partitions = []
-        for topic in topics:
-            found = consumer.partitions_for_topic(topic)
-            if found is None:  # not yet in this client's metadata
-                await consumer._client.fetch_all_metadata()
-                found = consumer.partitions_for_topic(topic) or set()
-            partitions += [TopicPartition(topic, number) for number in sorted(found)]
+        partitions = [TopicPartition(topic, n) for topic in topics for n in range(TOPICS[topic].partitions)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         await consumer.seek_to_beginning(*partitions)
-        seen: list[Sighting] = []
-        while any(await consumer.position(p) < ends[p] for p in partitions):
+        seen: list[Any] = []
+        while any([await consumer.position(p) < ends[p] for p in partitions]):
             for partition, records in (await consumer.getmany(timeout_ms=500)).items():
-                seen += [_sighting(partition, record) for record in records if record.offset < ends[partition]]
+                seen += [record for record in records if record.offset < ends[partition]]
         return seen
     finally:
         await consumer.stop()
 
 
-def _sighting(partition: TopicPartition, record: Any) -> Sighting:
-    event = None if record.value is None else decode(record.value)
-    return Sighting(partition.topic, partition.partition, record.offset, record.timestamp, event, record.value)
+def _sighting(record: Any) -> Sighting:
+    try:
+        event = None if record.value is None else decode(record.value)
+    except EventError:
+        event = None
+    return Sighting(record.topic, record.partition, record.offset, record.timestamp, event, record.value)
 
 
 def sequence_faults(sightings: Iterable[Sighting]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Fault tests: something is killed, doubled or broken while needs flow, and afterwards nothing may be missing."""
