@@ -23,7 +23,7 @@ test-long: setup ## 同样的故障，更多轮 · the same faults, many more ro
 	QIANQIAO_TEST_LONG=1 $(BIN)/pytest -q -m long
 
 check: setup ## 规范、类型、依赖方向、契约、生成的文档 · lint, types, imports, contracts, generated documents
-	@PATH="$(CURDIR)/$(BIN):$$PATH" tools/check
+	@tools/check
 
 generate: setup ## 重做生成的文档 · write the generated documents anew
 	@$(BIN)/python -m qianqiao_contracts export

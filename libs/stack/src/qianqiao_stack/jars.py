@@ -72,8 +72,12 @@ def fetch(jars: Sequence[Jar], folder: Path, progress: Progress | None = None) -
     downloads = folder.with_name("downloads")
     downloads.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(PARALLEL) as pool:
-        for fetched in [pool.submit(_fetch, jar, downloads, folder, progress or _silent) for jar in jars]:
-            fetched.result()
+        try:
+            for fetched in [pool.submit(_fetch, jar, downloads, folder, progress or _silent) for jar in jars]:
+                fetched.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # else Ctrl-C would wait for all that is still to come
+            raise
 
 
 def _fetch(jar: Jar, downloads: Path, folder: Path, progress: Progress) -> None:

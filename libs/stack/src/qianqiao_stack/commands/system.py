@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from qianqiao_stack import doctor as doctoring
-from qianqiao_stack import running, show
+from qianqiao_stack import jars, running, show
 from qianqiao_stack.errors import StackError
 from qianqiao_stack.home import Home
 from qianqiao_stack.keys import Keys
@@ -117,6 +117,9 @@ def _plan(
 
 def _run(plan: Plan, after: AfterStart, home: Home, *, stay: bool = True) -> None:
     show.show_choices(choices(plan))
+    if plan.kafka_bootstrap is None:
+        with show.downloads() as progress:  # before the loop takes over Ctrl-C: it must end a long download too
+            jars.class_path(progress)
     ok = asyncio.run(_live(plan, after, home, stay=stay))
     raise typer.Exit(0 if ok else 1)
 
@@ -127,10 +130,9 @@ async def _live(plan: Plan, after: AfterStart, home: Home, *, stay: bool) -> boo
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, told.set)
-    with show.downloads() as progress:
-        stack = Stack(home, plan, progress=progress, say=show.say)
-        life = asyncio.create_task(stack.start())
-        await asyncio.wait([life, ending := asyncio.create_task(told.wait())], return_when=asyncio.FIRST_COMPLETED)
+    stack = Stack(home, plan, say=show.say)
+    life = asyncio.create_task(stack.start())
+    await asyncio.wait([life, ending := asyncio.create_task(told.wait())], return_when=asyncio.FIRST_COMPLETED)
     try:
         if told.is_set():
             return await _given_up(life)
