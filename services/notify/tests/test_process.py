@@ -73,7 +73,7 @@ async def test_from_kafka_to_the_mail(
                 await _publish(producer, story.party("演示企业"), mine)
                 await _publish(producer, story.party("演示大学"), proposed.party_b)
                 await _publish(producer, proposed, f"match-of-{mine}")
-        await eventually(lambda: any(mine.encode() in raw for raw in smtp.messages), within_s=60)
+        await eventually(lambda: any(mine.encode() in raw for raw in smtp.messages), within_s=120)
         raw = [raw for raw in smtp.messages if mine.encode() in raw]
     assert len(raw) == 1
     mail = BytesParser(policy=policy.default).parsebytes(raw[0])

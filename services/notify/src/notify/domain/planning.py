@@ -26,7 +26,7 @@ class Consent(BaseModel):
 class Contact(BaseModel):
     """What notify knows of a person to write to. A copy of registry's; erased when registry's is."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     id: str
     party: str
