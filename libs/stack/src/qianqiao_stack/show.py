@@ -73,7 +73,7 @@ def addresses(stack: Stack) -> Table:
     """Where to look in a running stack."""
     table = Table(title="看哪里 · where to look", show_header=False)
     for name, several in stack.services.items():
-        table.add_row(name, "  ".join(f"{one.url}/openapi.json" for one in several))
+        table.add_row(name, "  ".join(f"{one.url}/docs" for one in several))
     if stack.receivers is not None:
         table.add_row("邮件与短信 mails, texts", stack.receivers.url)
         table.add_row("链路 traces", f"{stack.receivers.url}/traces")

@@ -1,17 +1,19 @@
-"""Routes every service has: health and metrics."""
+"""Routes every service has: health, metrics, and the page that explains its API."""
 
 from typing import Any
 
-from fastapi import Response
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
 
 from qianqiao_chassis.health import Health, HealthView
 from qianqiao_chassis.http.callers import OPERATOR, allow, public
+from qianqiao_chassis.http.reference import POLICY, reference_page
 from qianqiao_chassis.http.routes import Routes
 from qianqiao_chassis.telemetry import METRICS_MEDIA_TYPE, metrics_text
 
 
 def system_routes(health: Health, *, metrics_public: bool) -> Routes:
-    """Return /health/live, /health/ready and /metrics (for operators only unless `metrics_public`)."""
+    """Return /health/live, /health/ready, /docs and /metrics (for operators only unless `metrics_public`)."""
     routes = Routes(tags=["system"])
 
     @routes.get("/health/live", dependencies=[public()])
@@ -33,6 +35,11 @@ def system_routes(health: Health, *, metrics_public: bool) -> Routes:
     async def metrics() -> Response:
         """Prometheus 文本 / Prometheus text."""
         return Response(metrics_text(), media_type=METRICS_MEDIA_TYPE)
+
+    @routes.get("/docs", dependencies=[public()], include_in_schema=False, response_class=HTMLResponse)
+    async def docs(request: Request) -> HTMLResponse:
+        """接口说明 / The API, for people."""
+        return HTMLResponse(reference_page(request.app.openapi()), headers={"Content-Security-Policy": POLICY})
 
     return routes
 
