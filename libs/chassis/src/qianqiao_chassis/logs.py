@@ -13,13 +13,15 @@ from qianqiao_chassis.context import current_cause
 MASKED = frozenset({"email", "mobile", "phone", "person_name", "address", "to", "recipient", "id_number"})
 """Keys whose values are personal data. Free text is not searched for it: log ids, not sentences."""
 SECRET = frozenset({"authorization", "password", "token", "secret", "api_key"})
-_NOISY = ("aiokafka", "pymongo", "uvicorn.access", "faststream", "httpx", "httpcore", "asyncio")
+_NOISY = ("uvicorn.access", "faststream", "asyncio")
+_TELLTALE = ("aiokafka", "pymongo", "httpx", "httpcore")
+"""At lower levels these write whole commands, records, and addresses with their query: personal data and passwords."""
 
 
 def setup_logs(service: str, *, level: str = "INFO", format: Literal["auto", "json", "console"] = "auto") -> None:
     """Send everything that is logged in this process, by structlog or by the standard library, to stderr as one form.
 
-    Libraries below us are heard from WARNING upwards, unless `level` is DEBUG.
+    Libraries below us are heard from WARNING upwards; some of them from lower down when `level` is DEBUG.
     """
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -57,6 +59,8 @@ def setup_logs(service: str, *, level: str = "INFO", format: Literal["auto", "js
     root.setLevel(level)
     for name in _NOISY:
         logging.getLogger(name).setLevel(level if level == "DEBUG" else "WARNING")
+    for name in _TELLTALE:
+        logging.getLogger(name).setLevel("WARNING")
 
 
 class _Context:

@@ -283,6 +283,14 @@ def _setup(format: Literal["json", "console"] = "json") -> None:
     setup_logs("sample", level="INFO", format=format)
 
 
+@pytest.mark.parametrize("library", ["pymongo.command", "httpx", "aiokafka.conn"])
+def test_what_drivers_send_is_not_logged_even_when_debugging(logs: pytest.CaptureFixture[str], library: str) -> None:
+    setup_logs("sample", level="DEBUG", format="json")
+    logging.getLogger(library).info("GET /sendsms?to=+8613800138000&password=pw")
+    logging.getLogger(library).warning("connection lost")
+    assert [json.loads(line)["event"] for line in logs.readouterr().err.splitlines()] == ["connection lost"]
+
+
 def test_personal_data_and_secrets_are_masked_at_any_depth(logs: pytest.CaptureFixture[str]) -> None:
     _setup()
     structlog.get_logger("t").info(
