@@ -13,7 +13,8 @@ class Aggregate(BaseModel):
     Fields unknown to this version are kept in the store and not read (a newer process may have written them).
     """
 
-    model_config = ConfigDict(extra="ignore")
+    # What an aggregate holds may be personal, and errors end up in logs.
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
     topic: ClassVar[str | None] = None
     """Kafka topic of its events; None publishes nothing, and `record` then refuses."""

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+import structlog
 from bson import Binary
 
 from qianqiao_chassis.clock import Clock
-from qianqiao_chassis.consumer.parking import COLLECTION, OPEN, closed
+from qianqiao_chassis.consumer.parking import COLLECTION, OPEN, closed, topic_of
 from qianqiao_chassis.errors import Conflict, Invalid, NotFound, Refused
 from qianqiao_chassis.store.client import Collection, Document, Store
+
+_log = structlog.get_logger("qianqiao.parking")
 
 type ParkedState = Literal["waiting", "stuck", "done", "dropped"]
 
@@ -95,7 +98,9 @@ class ParkedDesk:
 
     async def drop(self, id: str, *, who: str, reason: str) -> ParkedRecord:
         """Give it up for good; the next of its key goes on. Raises NotFound, Refused (closed), Conflict (busy)."""
-        return await self._act(id, closed("dropped", self._clock), self._entry(who, "drop", _given(reason)))
+        return await self._act(
+            id, closed("dropped", topic_of(id), self._clock), self._entry(who, "drop", _given(reason))
+        )
 
     async def _act(self, id: str, change: Document, entry: Document) -> ParkedRecord:
         now = self._clock.now()
@@ -111,6 +116,8 @@ class ParkedDesk:
         document = await self._store.run("find_one_and_update", COLLECTION, write)
         if document is None:
             raise _closed_or_busy(await self._get(id))
+        # Beside the audit in the record, which is forgotten with it.
+        _log.info("operator acted on a parked record", id=id, who=entry["who"], what=entry["what"])
         return _shown(document)
 
     async def _must_be_first(self, document: Document) -> None:

@@ -14,7 +14,10 @@ from typing import Any, Final
 
 import structlog
 from bson import Binary
+from pydantic import ValidationError
 from pymongo import IndexModel, ReturnDocument
+from pymongo.errors import PyMongoError
+from qianqiao_contracts import TOPICS
 
 from qianqiao_chassis import metrics
 from qianqiao_chassis.clock import Clock, SystemClock
@@ -27,6 +30,7 @@ _log = structlog.get_logger("qianqiao.parking")
 COLLECTION: Final = "parked"
 OPEN: Final = ("waiting", "stuck")
 _KEEP_CLOSED: Final = timedelta(days=30)
+_EMPTIED: Final[Document] = {"value": None, "original": None, "headers": []}
 _INDEXES = [
     IndexModel([("state", 1), ("lane", 1), ("partition", 1), ("offset", 1)]),
     IndexModel([("forget_at", 1)], expireAfterSeconds=0),
@@ -42,11 +46,14 @@ class Failure:
 
     @staticmethod
     def of(error: BaseException) -> "Failure":
-        """Describe an exception. Text of the handler's own may hold anything, so it is cut short."""
+        """Describe an exception. Text of the handler's own may hold anything, so it is cut short.
+
+        The driver's errors quote the document they are about, pydantic's the values: of those only the kind is said.
+        """
         code, text = getattr(error, "code", None), getattr(error, "text", None)
         if isinstance(code, str):
             return Failure(code, (text if isinstance(text, str) else str(error))[:500])
-        return Failure(type(error).__name__, str(error)[:500])
+        return Failure(type(error).__name__, _without_values(error)[:500])
 
 
 BEHIND: Final = Failure("behind", "同一主题键的前一条记录仍在搁置中。 / An earlier record of this key is still parked.")
@@ -117,6 +124,8 @@ class Parking:
         self._touch(lane)
         try:
             await self._keep(record, lane, failure, state, delay)
+            if record.value is None:
+                await self.supersede(lane)
         finally:
             self._in_flight[lane] -= 1
             if not self._in_flight[lane]:
@@ -139,6 +148,31 @@ class Parking:
                 offset=record.offset,
                 code=failure.code,
             )
+
+    async def supersede(self, lane: str) -> int:
+        """Drop what is parked before a tombstone of a compacted topic, so that an erasure waits for nobody.
+
+        The tombstone says that its subject is gone, so nothing before it needs to be handled any more. What is being
+        tried at this moment is left alone: it is superseded when that fails. Returns how many were dropped.
+        """
+        now = self._clock.now()
+
+        async def write(collection: Collection) -> int:
+            where = {"lane": lane, "state": {"$in": list(OPEN)}}
+            tombstone = await collection.find_one({**where, "value": None}, sort=[("offset", -1)])
+            if tombstone is None or not _is_compacted(tombstone["topic"]):
+                return 0
+            before: Document = {**where, "offset": {"$lt": tombstone["offset"]}}
+            before["$or"] = [{"lease": None}, {"lease": {"$lte": now}}]
+            act = {"at": now, "who": "tombstone", "what": "drop", "reason": tombstone["_id"]}
+            change = {**closed("dropped", tombstone["topic"], self._clock), "lease": None}
+            result = await collection.update_many(before, {"$set": change, "$push": {"audit": act}})
+            return result.modified_count
+
+        dropped = await self._store.run("supersede", COLLECTION, write)
+        if dropped:
+            _log.warning("parked records superseded by an erasure", records=dropped)
+        return dropped
 
     async def heads(self) -> list[Head]:
         """The oldest open record of every queue; refreshes the set of blocked queues on the way."""
@@ -176,7 +210,7 @@ class Parking:
 
     async def succeed(self, id: str) -> None:
         """Close a record: its handler took it."""
-        await self._update({"_id": id}, {"$set": {**closed("done", self._clock), "lease": None}})
+        await self._update({"_id": id}, {"$set": {**closed("done", topic_of(id), self._clock), "lease": None}})
 
     async def fail(self, id: str, failure: Failure, next_at: datetime | None) -> None:
         """Note a failed try; without `next_at` the record is stuck until an operator acts."""
@@ -209,9 +243,24 @@ class Parking:
         metrics.PARKED_KEYS.set(len(self._lanes))
 
 
-def closed(state: str, clock: Clock) -> Document:
-    """What changes when a record is closed. The store forgets it by its own clock, hence that date is the machine's."""
-    return {"state": state, "closed_at": clock.now(), "forget_at": SystemClock().now() + _KEEP_CLOSED}
+def closed(state: str, topic: str, clock: Clock) -> Document:
+    """What changes when a record of `topic` is closed. Of personal data only that there was a record is kept.
+
+    The store forgets it by its own clock, hence that date is the machine's.
+    """
+    change: Document = {"state": state, "closed_at": clock.now(), "forget_at": SystemClock().now() + _KEEP_CLOSED}
+    known = TOPICS.get(topic)
+    return change | _EMPTIED if known is None or known.personal_data else change
+
+
+def topic_of(id: str) -> str:
+    """The topic in the id of a parked record."""
+    return id.split(":", 1)[0]
+
+
+def _is_compacted(topic: str) -> bool:
+    known = TOPICS.get(topic)
+    return known is not None and known.compacted
 
 
 def record_of(document: Document) -> RawRecord:
@@ -225,6 +274,15 @@ def record_of(document: Document) -> RawRecord:
         headers=tuple((name, bytes(value)) for name, value in document["headers"]),
         timestamp_ms=document["timestamp_ms"],
     )
+
+
+def _without_values(error: BaseException) -> str:
+    if isinstance(error, PyMongoError):
+        return f"code {getattr(error, 'code', None)}"
+    if isinstance(error, ValidationError):
+        wrong = error.errors(include_input=False, include_url=False, include_context=False)
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in wrong[:20])
+    return str(error)
 
 
 def _document(record: RawRecord, lane: str, failure: Failure, state: str, now: datetime, delay: timedelta) -> Document:

@@ -105,6 +105,7 @@ class RetryLoop:
     async def _failed(self, head: Head, attempts: int, error: Exception) -> None:
         pause = self._plan.after(attempts + 1)
         await self._parking.fail(head.id, Failure.of(error), None if pause is None else self._clock.now() + pause)
+        await self._parking.supersede(head.lane)
         if pause is None:
             _log.error("parked record is stuck", id=head.id, attempts=attempts + 1, error=type(error).__name__)
 
