@@ -61,7 +61,7 @@ async def test_a_poison_event_among_good_ones(town: Town) -> None:
     await quiet(town, within=WITHIN, parked=[poison.subject])
     for service in READERS:
         first, behind = await poison.parked(service)
-        assert (first["state"], first["error_code"]) == ("stuck", "contract_violated"), service
+        assert (first["state"], first["error_code"]) == ("stuck", "contract-violated"), service
         assert (behind["state"], behind["error_code"]) == ("waiting", "behind"), service
     assert await oracle.proposed(town, poison.subject) == frozenset(), "nothing overtakes the parked event"
     assert await oracle.faults(town, batch, apart=[poison.subject]) == []

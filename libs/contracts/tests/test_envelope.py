@@ -39,17 +39,17 @@ def raw(value: object) -> bytes:
 @pytest.mark.parametrize(
     ("given", "code"),
     [
-        (None, "event_null"),
-        (b"", "event_not_json"),
-        (b"{", "event_not_json"),
-        (b"\xff\xfe", "event_not_utf8"),
-        (b'{"type": "qianqiao.NeedPosted.v1", "x": "\xff"}', "event_not_utf8"),
-        (b"[]", "event_not_object"),
-        (b"null", "event_not_object"),
-        (b"{}", "event_without_type"),
-        (b'{"type": 7}', "event_without_type"),
-        (b"[" * 100_000, "event_not_json"),
-        (b" " * (MAX_EVENT_BYTES + 1), "event_too_large"),
+        (None, "event-null"),
+        (b"", "event-not-json"),
+        (b"{", "event-not-json"),
+        (b"\xff\xfe", "event-not-utf8"),
+        (b'{"type": "qianqiao.NeedPosted.v1", "x": "\xff"}', "event-not-utf8"),
+        (b"[]", "event-not-object"),
+        (b"null", "event-not-object"),
+        (b"{}", "event-without-type"),
+        (b'{"type": 7}', "event-without-type"),
+        (b"[" * 100_000, "event-not-json"),
+        (b" " * (MAX_EVENT_BYTES + 1), "event-too-large"),
     ],
 )
 @pytest.mark.parametrize("read", [decode, decode_strict])
@@ -75,15 +75,15 @@ def test_every_violation_is_told_with_its_path() -> None:
     }
     with pytest.raises(ContractError) as caught:
         decode_strict(raw(broken))
-    assert caught.value.code == "contract_violated"
+    assert caught.value.code == "contract-violated"
     found = {each.path: each.code for each in caught.value.errors}
     assert found == {
-        "sequence": "greater_than_equal",
-        "data.title": "string_too_long",
-        "data.titel": "extra_forbidden",
+        "sequence": "greater-than-equal",
+        "data.title": "string-too-long",
+        "data.titel": "extra-forbidden",
         "data.constraints[1].comparator": "enum",
-        "data.constraints[1].value": "float_type",
-        "data.budget": "money_range_reversed",
+        "data.constraints[1].value": "float-type",
+        "data.budget": "money-range-reversed",
         "data.channel": "enum",
     }
     title = next(each for each in caught.value.errors if each.path == "data.title")
@@ -129,7 +129,7 @@ def test_a_type_or_version_that_is_not_known_is_told_apart_from_a_broken_event(n
         with pytest.raises(UnknownType) as caught:
             read(raw(body(type=name, data={"anything": 1})))
         assert caught.value.type == name
-        assert caught.value.code == "unknown_type"
+        assert caught.value.code == "unknown-type"
         assert name in caught.value.zh
     with pytest.raises(UnknownType):
         decode(raw({"type": name}))
@@ -176,7 +176,7 @@ def test_a_duplicate_type_key_cannot_smuggle_another_type() -> None:
 def test_a_time_without_offset_or_as_a_number_is_refused(value: object) -> None:
     with pytest.raises(ContractError) as caught:
         decode(raw(body(time=value)))
-    assert [(each.path, each.code) for each in caught.value.errors] == [("time", "time_not_rfc3339")]
+    assert [(each.path, each.code) for each in caught.value.errors] == [("time", "time-not-rfc3339")]
 
 
 def test_a_time_of_another_zone_is_kept_in_utc() -> None:
@@ -247,7 +247,7 @@ def test_an_event_too_large_for_kafka_is_not_encoded(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("qianqiao_contracts.catalogue.MAX_EVENT_BYTES", 200)
     with pytest.raises(ContractError) as caught:
         encode(event(need()))
-    assert caught.value.code == "event_too_large"
+    assert caught.value.code == "event-too-large"
 
 
 def test_the_largest_event_of_every_limit_stays_below_the_size_limit() -> None:
@@ -331,7 +331,7 @@ def test_older_versions_are_lifted_step_by_step(hint: str | None) -> None:
 def test_old_data_too_broken_to_lift_is_told_as_such(data: Any) -> None:
     with pytest.raises(ContractError) as caught:
         _LIFTED.decode(old(1, data))
-    assert caught.value.code == "upcast_failed"
+    assert caught.value.code == "upcast-failed"
 
 
 def test_the_shared_catalogue_is_untouched_by_what_is_added_to_a_copy() -> None:

@@ -80,7 +80,7 @@ def test_a_form_is_described_in_words_and_not_as_a_regular_expression(kind: obje
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(kind).validate_python(value)
     told = from_validation(caught.value, "x").errors[0]
-    assert told.code == "string_pattern_mismatch"
+    assert told.code == "string-pattern-mismatch"
     assert told.zh != _MESSAGES["string_pattern_mismatch"]["zh"]
     assert "\\" not in told.zh + told.en
 
@@ -103,7 +103,7 @@ def test_a_refused_item_is_not_also_told_as_an_item_too_few() -> None:
               "parties": [{"party": "a", "role": "partner"}, {"party": "b"}]}"""
     assert _errors(AgreementSigned, raw) == [("parties[1].role", "missing")]
     alone = raw.replace(', {"party": "b"}', "")
-    assert _errors(AgreementSigned, alone) == [("parties", "too_short")]
+    assert _errors(AgreementSigned, alone) == [("parties", "too-short")]
 
 
 def test_events_hide_their_input_in_errors() -> None:

@@ -26,7 +26,7 @@ async def test_a_wrong_check_digit_is_refused(world: World) -> None:
     wrong = FIRM_CODE[:-1] + ("0" if FIRM_CODE[-1] != "0" else "1")
     body = {"name": "示例：新公司", "kind": "enterprise", "uscc": wrong}
     problem = world.h.problem(await world.stranger.post("/v1/parties", json=body))
-    assert [(error["path"], error["code"]) for error in problem["errors"]] == [("body.uscc", "uscc_check_character")]
+    assert [(error["path"], error["code"]) for error in problem["errors"]] == [("body.uscc", "uscc-check-character")]
 
 
 async def test_a_credit_code_belongs_to_one_party(world: World) -> None:
@@ -45,6 +45,8 @@ async def test_verification_is_the_operators_and_ends_with_a_new_name(world: Wor
     assert (await ok(world.operator.post(f"/v1/parties/{FIRM}/verify")))["verified"] is True
     assert (await ok(world.firm.patch(f"/v1/parties/{FIRM}", json={"region": "青岛"})))["verified"] is True
     assert (await ok(world.firm.patch(f"/v1/parties/{FIRM}", json={"name": "示例：改名"})))["verified"] is False
+    await ok(world.operator.post(f"/v1/parties/{FIRM}/verify"))
+    assert (await ok(world.firm.patch(f"/v1/parties/{FIRM}", json={"kind": "finance"})))["verified"] is False
 
 
 async def test_a_party_changes_only_itself(world: World) -> None:

@@ -16,7 +16,10 @@ class FieldError:
 
 
 class Problem(Exception):  # noqa: N818 - the RFC 9457 word
-    """A refusal that the caller is meant to read. `code` is stable; `extra` are further members of the answer."""
+    """A refusal that the caller is meant to read. `code` is stable, its words joined by hyphens.
+
+    `extra` are further members of the answer, beside those of RFC 9457 (type, title, status, detail, instance).
+    """
 
     status: ClassVar[int] = 400
 

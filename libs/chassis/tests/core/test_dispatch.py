@@ -12,5 +12,5 @@ class TestDispatch(DispatchSuite):
         body["data"]["party"] = 7
         await it.dispatcher.dispatch([good._replace(value=json.dumps(body).encode())])
         (parked,) = await it.desk.list(state="stuck", topic=TOPIC)
-        assert parked.error_code == "contract_violated"
+        assert parked.error_code == "contract-violated"
         assert "\ndata.party: " in parked.error_text

@@ -20,7 +20,7 @@ class Violation:
     path: str
     """Where, such as ``data.constraints[0].value``; empty for the event as a whole."""
     code: str
-    """Stable code; the keys of data/errors.toml."""
+    """Stable code: the keys of data/errors.toml, written as :func:`told_code` has it."""
     zh: str
     en: str
 
@@ -45,8 +45,17 @@ class UnknownType(EventError):  # noqa: N818 - not an error of the event: nothin
 
     def __init__(self, type: str) -> None:
         zh, en = message("unknown_type", {"type": type})
-        super().__init__("unknown_type", zh, en)
+        super().__init__(told_code("unknown_type"), zh, en)
         self.type = type
+
+
+def told_code(code: str) -> str:
+    """A code of data/errors.toml as it leaves this package.
+
+    One rule for the whole platform: codes of refusals and errors are words joined by hyphens, those of code tables
+    (reasons, purposes, sectors) are joined by underscores. pydantic's names, and ours beside them, are keys only.
+    """
+    return code.replace("_", "-")
 
 
 def message(code: str, context: Mapping[str, Any]) -> tuple[str, str]:
@@ -80,14 +89,14 @@ class _Known(dict[str, Any]):
 def contract_error(code: str, **context: Any) -> ContractError:
     """A ContractError about the event as a whole."""
     zh, en = message(code, context)
-    return ContractError(code, zh, en, [Violation("", code, zh, en)])
+    return ContractError(told_code(code), zh, en, [Violation("", told_code(code), zh, en)])
 
 
 def from_validation(error: ValidationError, event_type: str) -> ContractError:
     """The contract's account of what pydantic found, without the offending values: they may be personal."""
     found = _without_echoes(error.errors(include_url=False, include_input=False))
     zh, en = message("contract_violated", {"type": event_type, "count": len(found)})
-    return ContractError("contract_violated", zh, en, [violation(each) for each in found[:_MOST_ERRORS]])
+    return ContractError(told_code("contract_violated"), zh, en, [violation(each) for each in found[:_MOST_ERRORS]])
 
 
 def _without_echoes(found: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -100,7 +109,7 @@ def violation(details: ErrorDetails) -> Violation:
     """One pydantic error in the contract's words."""
     code = details["type"]
     zh, en = message(code, details.get("ctx", {}))
-    return Violation(path_of(details["loc"]), code, zh, en)
+    return Violation(path_of(details["loc"]), told_code(code), zh, en)
 
 
 def path_of(location: Sequence[int | str]) -> str:

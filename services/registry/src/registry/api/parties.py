@@ -101,7 +101,7 @@ def _changing(routes: Routes, parties: Parties) -> None:
         revision: Annotated[int | None, if_match()],
         response: Response,
     ) -> PartyView:
-        """修改主体信息 / Change what is known of a party; a change of name or code has to be verified again."""
+        """修改主体信息 / Change what is known of a party; a change of name, kind or code has to be verified again."""
         held = await parties.get(id)
         party = await parties.revise(id, merged(held.content, body), actor(caller), revision or held.revision)
         response.headers["ETag"] = etag(party)

@@ -30,7 +30,7 @@ class PartyText(BaseModel):
 
 
 class Party(Aggregate):
-    """An organisation. `verified` says that somebody checked its identity; a change of name or code undoes that.
+    """An organisation. `verified` says that somebody checked its identity; a change of name, kind or code undoes that.
 
     `uscc_key` is its credit code, or its own id while it has none: a unique index on it keeps one party per code.
     """
@@ -65,7 +65,7 @@ class Party(Aggregate):
     def revise(self, content: PartyText, by: Actor, now: datetime) -> None:
         """Replace what is known of it. Raises Refused (code `party-closed`)."""
         self._refuse_closed()
-        if (content.name, content.uscc) != (self.content.name, self.content.uscc):
+        if (content.name, content.kind, content.uscc) != (self.content.name, self.content.kind, self.content.uscc):
             self.verified = False
         self.content, self.uscc_key = content, content.uscc or self.id
         self._note("revise", "active", by, now)

@@ -251,7 +251,7 @@ def _decoded(raw: bytes | None) -> Event[Any]:
         raise _unknown(unknown.type) from None
     except ContractError as error:
         raise Invalid(
-            error.code.replace("_", "-"),
+            error.code,
             error.zh,
             error.en,
             errors=[FieldError(each.path, each.code, each.zh, each.en) for each in error.errors],

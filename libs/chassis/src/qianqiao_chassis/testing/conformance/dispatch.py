@@ -26,6 +26,8 @@ from qianqiao_chassis.testing.conformance.subjects import event, record
 from qianqiao_chassis.testing.proxy import Proxy
 from qianqiao_chassis.testing.waiting import eventually
 
+TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
+
 TOPIC = "registry.needs"
 
 
@@ -114,9 +116,9 @@ class DispatchSuite(StoreSuite):
         assert all(it.of(subject) == [1, 2, 3, 4] for subject in waiting)
 
     async def test_the_cause_reaches_the_handler(self, it: Service) -> None:
-        made = event("n-1", 1).model_copy(update={"correlationid": "story-1", "traceparent": "00-aa-bb-00"})
+        made = event("n-1", 1).model_copy(update={"correlationid": "story-1", "traceparent": TRACE})
         await it.dispatcher.dispatch([record(made, offset=0)])
-        assert it.causes == [Cause("story-1", made.id, "00-aa-bb-00")]
+        assert it.causes == [Cause("story-1", made.id, TRACE)]
 
     async def test_a_passing_failure_is_overcome_without_parking(self, it: Service) -> None:
         it.broken = {("n-1", 1)}
