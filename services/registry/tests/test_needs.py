@@ -45,6 +45,7 @@ async def test_a_refused_step_names_the_guard_in_both_languages(world: World) ->
     problem = world.h.problem(await world.firm.post(f"/v1/needs/{id_}/pause", json={}))
     assert problem["status"] == 409
     assert problem["code"] == "need-pause-refused"
+    assert (problem["present"], problem["step"], problem["allowed"]) == ("withdrawn", "pause", [])
     assert "已撤回" in problem["title"]
     assert "withdrawn" in problem["title_en"]
 

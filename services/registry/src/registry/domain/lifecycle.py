@@ -75,7 +75,7 @@ class Machine(NamedTuple):
             f"{self.code}-{step}-refused",
             f"{self.thing.zh}现在是“{now.zh}”，不能{doing.zh}；可以{doing.zh}的状态：{from_zh}。",
             f'The {self.thing.en} is "{now.en}" and cannot be {doing.en}; that is possible from: {from_en}.',
-            extra={"status": status, "step": step, "allowed": list(self.allowed(status))},
+            extra={"present": status, "step": step, "allowed": list(self.allowed(status))},
         )
 
 
