@@ -1,6 +1,7 @@
 """Engines the conformance suites run on: the embedded store in memory and on SQLite, and whatever URLs are given.
 
-QIANQIAO_TEST_MONGO_URLS names further stores, separated by spaces (MongoDB, or DocumentDB behind FerretDB).
+QIANQIAO_TEST_MONGO_URL names a store to use instead of the embedded ones, as everywhere in the tests;
+QIANQIAO_TEST_MONGO_URLS names further ones beside them, separated by spaces (MongoDB, or DocumentDB behind FerretDB).
 """
 
 import os
@@ -14,8 +15,18 @@ from pymongo import MongoClient
 from qianqiao_stack.process import run_sync
 from qianqiao_stack.store import Store
 
-_GIVEN = os.environ.get("QIANQIAO_TEST_MONGO_URLS", "").split()
-ENGINES = ["mongoeco-memory", "mongoeco", *_GIVEN]
+_INSTEAD = os.environ.get("QIANQIAO_TEST_MONGO_URL", "").split()
+_BESIDE = os.environ.get("QIANQIAO_TEST_MONGO_URLS", "").split()
+ENGINES = [*(_INSTEAD or ["mongoeco-memory", "mongoeco"]), *_BESIDE]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The suites that need Kafka as well take minutes: in memory they would show nothing that SQLite does not."""
+    if os.environ.get("QIANQIAO_TEST_LONG"):
+        return
+    twice = [item for item in items if item.path.name == "test_consumer.py" and "mongoeco-memory" in item.name]
+    config.hook.pytest_deselected(items=twice)
+    items[:] = [item for item in items if item not in twice]
 
 
 def _name(engine: str) -> str:
