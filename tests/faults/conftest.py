@@ -3,6 +3,8 @@
 import os
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -16,7 +18,14 @@ from .town import Town
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
     """One broker, one process of each service, and what an undisturbed run ends in."""
-    async with Town(tmp_path_factory.mktemp("town")) as town:
+    async with built(tmp_path_factory.mktemp("town")) as town:
+        yield town
+
+
+@asynccontextmanager
+async def built(home: Path, *, brokers: int = 1) -> AsyncIterator[Town]:
+    """A town that has learnt what to expect; nothing of it runs afterwards."""
+    async with Town(home, brokers=brokers) as town:
         await learn(town)
         yield town
     assert [one.name for one in (*town.stack.processes(), *town.seconds.values()) if one.running] == []

@@ -34,6 +34,10 @@ async def under_load(town: Town, batch: Batch, acts: Sequence[Act], chance: rand
         await act()
 
 
+async def nothing() -> None:
+    """An act that leaves everything as it is."""
+
+
 def killed(process: Process, chance: random.Random) -> Act:
     """Kill -9, and start it again a moment later; nobody waits until it is ready."""
 

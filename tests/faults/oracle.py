@@ -83,11 +83,10 @@ def proposal_faults(found: Sequence[frozenset[str]], expected: Sequence[frozense
     ]
 
 
-async def bus_faults(town: Town, apart: Iterable[str] = ()) -> list[str]:
+async def bus_faults(town: Town) -> list[str]:
     """Sequences without gaps, and one event per sequence number, on every topic of ours."""
     topics = [name for name in TOPICS if name not in OUTSIDE]
-    left_out = set(apart)
-    seen = [one for one in await read_topics(town.stack.kafka_bootstrap, topics) if _subject(one) not in left_out]
+    seen = [one for one in await read_topics(town.stack.kafka_bootstrap, topics) if _subject(one) not in town.tampered]
     return sequence_faults(seen) + identity_faults(seen)
 
 
@@ -173,11 +172,11 @@ def messages(town: Town) -> list[Message]:
 
 
 async def faults(town: Town, batch: Batch, apart: Iterable[str] = ()) -> list[str]:
-    """Everything that is wrong after a run; ``apart`` are subjects whose records were tampered with."""
+    """Everything that is wrong after a run; ``apart`` are subjects whose records may be parked."""
     return [
         *await adoption_faults(town, batch),
         *proposal_faults(await proposals(town, batch), town.expected),
-        *await bus_faults(town, apart),
+        *await bus_faults(town),
         *await message_faults(town),
         *await untold_faults(town, batch),
         *await parked_faults(town, apart),

@@ -21,6 +21,7 @@ class Poison:
     def __init__(self, town: Town, name: str) -> None:
         self._town = town
         self.subject = f"need-{name}"
+        town.tampered.add(self.subject)
         rows = cast.table("needs")["needs"]
         at = datetime.now(UTC)
         first, second = (cast.need_data(row, town.parties["laser"], at) for row in (rows[1], rows[0]))

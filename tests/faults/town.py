@@ -54,6 +54,9 @@ class Town:
         self.parties: dict[str, str] = {}
         self.store_is_cut = False
         self.expected: list[frozenset[str]] = []
+        """Titles of the results proposed for a need at each place of the period, as an undisturbed run ended."""
+        self.tampered: set[str] = set()
+        """Subjects that somebody else than their owner wrote about."""
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as entering:
