@@ -15,6 +15,7 @@ from qianqiao_chassis.consumer.consumer import Consumer
 from qianqiao_chassis.consumer.dispatcher import Dispatcher
 from qianqiao_chassis.consumer.handling import Handling
 from qianqiao_chassis.consumer.parking import Parking
+from qianqiao_chassis.consumer.retrying import RetryLoop
 from qianqiao_chassis.consumer.subscriptions import Subscriptions
 from qianqiao_chassis.context import Cause, caused_by, current_traceparent
 from qianqiao_chassis.kafka import KafkaConnection
@@ -26,6 +27,8 @@ from qianqiao_chassis.wiring import Wiring
 from qianqiao_contracts import Event, NeedPosted, NeedRevised
 
 from bench.workload import Plan, Timing, posted, revised, timed
+
+PATIENCE = 240
 
 
 class BenchNeed(Aggregate):
@@ -79,7 +82,13 @@ class _Counter:
 
     async def committed(self, consumer: Consumer) -> None:
         """Return once all that was expected is stored, and the batch with the last of it is committed."""
-        await self._done.wait()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._done.wait()
+        except TimeoutError:
+            counts = dict(consumer._dispatcher.handling.counts)
+            state = f"lag {sum(consumer.lag.values())}, joined {consumer.joined}, {counts}"
+            raise RuntimeError(f"{self._left} events were not handled within {PATIENCE} s: {state}") from None
         async with consumer._batch:  # free once the batch in hand is committed
             pass
 
@@ -116,7 +125,10 @@ async def _event_path(plan: Plan, name: str, ratio: float) -> Timing:
             relay.watch(outbox)
         wiring.waker.relay = relay
         await stack.enter_async_context(relay)
-        dispatcher = Dispatcher(Handling(subscriptions), parking)
+        handling = Handling(subscriptions)
+        dispatcher = Dispatcher(handling, parking)
+        # As in a service: what an overloaded store refuses is parked and tried again.
+        await stack.enter_async_context(RetryLoop(parking, handling, clock))
         consumer = Consumer(connection, plan.database, subscriptions.topics, dispatcher)
         await stack.enter_async_context(consumer)
         await _round(plan.warm_up(), needs, counter, consumer)
@@ -125,6 +137,7 @@ async def _event_path(plan: Plan, name: str, ratio: float) -> Timing:
         timing.notes["projections"] = len(
             await projection.select({"sequence": plan.changes}, limit=plan.aggregates + 1)
         )
+        timing.notes["parked"] = await store.database["parked"].count_documents({})
         timing.notes["gaps"] = dispatcher.handling.counts["gaps"]
         await store.database.client.drop_database(plan.database)
     return timing

@@ -14,7 +14,7 @@ from bench.workload import Plan, Timing
 
 EVENT_PATHS = ("bare", "chassis", "chassis-all-traces", "hexkit")
 CONSUMERS = ("consume-bare", "consume-faststream", "consume-chassis")
-LONGEST = 600
+LONGEST = 420
 
 type Say = Callable[[str], None]
 

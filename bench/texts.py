@@ -30,7 +30,8 @@ SECTOR = Sector.of("precision_instruments").model_dump(mode="json", exclude_none
 def _words(number: int) -> tuple[str, str, str, str]:
     # Seeded by its number: a need draws the same words as the result it is about, in every process.
     drawn = random.Random(number)
-    return drawn.choice(THINGS), drawn.choice(PROPERTIES), drawn.choice(PROPERTIES), drawn.choice(METHODS)
+    one, other = drawn.sample(PROPERTIES, 2)
+    return drawn.choice(THINGS), one, other, drawn.choice(METHODS)
 
 
 def result(number: int, party: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ _LONGEST_PAUSE: Final = 5.0
 _PAUSE_PER_EVENT: Final = 0.004
 _LONGEST_WAVE_PAUSE: Final = 0.05
 # Nobody waits for the clearing. A process that dies in between leaves its events to be published a second time.
-_CLEAR_AFTER: Final = 0.05
+_CLEAR_AFTER: Final = 0.1
 
 
 class Pump:

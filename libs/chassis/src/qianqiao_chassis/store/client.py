@@ -163,8 +163,22 @@ def _already_exists(error: PyMongoError, collection: str) -> AlreadyExists:
 
 def _span(operation: str, collection: str) -> AbstractContextManager[object]:
     # Traces that are not kept must cost nothing: no span is made unless the surrounding one is recorded.
-    if not trace.get_current_span().is_recording():
-        return nullcontext()
-    return _tracer.start_as_current_span(
-        f"{operation} {collection}", kind=trace.SpanKind.CLIENT, attributes={"db.system.name": "mongodb"}
-    )
+    return _Traced(f"{operation} {collection}") if trace.get_current_span().is_recording() else nullcontext()
+
+
+class _Traced:
+    """A span around one operation. Nothing is traced below it, so it is spared being made the current one."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self, name: str) -> None:
+        self._span = _tracer.start_span(name, kind=trace.SpanKind.CLIENT, attributes={"db.system.name": "mongodb"})
+
+    def __enter__(self) -> object:
+        return self._span
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if isinstance(error, Exception):
+            self._span.record_exception(error)
+            self._span.set_status(trace.Status(trace.StatusCode.ERROR, type(error).__name__))
+        self._span.end()
