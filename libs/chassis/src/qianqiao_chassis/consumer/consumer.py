@@ -5,6 +5,7 @@ and validation are bypassed, because one unusual header would cost the whole bat
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -149,7 +150,9 @@ class Consumer:
             ack_policy=AckPolicy.MANUAL,
             graceful_timeout=options.grace,
             apply_types=False,
-            logger=None,
+            # Its loop tries again for ever when records cannot be read: somebody must be told. A batch is no news.
+            logger=logging.getLogger("qianqiao.consumer.loop"),
+            log_level=logging.DEBUG,
         )
         subscriber = broker.subscriber(
             *self._topics,

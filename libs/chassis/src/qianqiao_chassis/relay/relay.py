@@ -115,11 +115,17 @@ class Relay:
             _log.info("outbox swept", events=found)
         return found
 
+    def _pause_after(self, found: int) -> float:
+        """Seconds until the next sweep: few after a full one, or a long backlog would drain by one page a second."""
+        return self._options.sweep_every * (1.0 if found < self._options.sweep_limit else 0.1)
+
     async def _sweep_for_ever(self) -> None:
+        found = 0
         while True:
             # Jitter keeps the processes of one service from sweeping the same documents at the same moment.
-            await asyncio.sleep(self._options.sweep_every * random.uniform(0.8, 1.2))  # noqa: S311
+            await asyncio.sleep(self._pause_after(found) * random.uniform(0.8, 1.2))  # noqa: S311
+            found = 0
             try:
-                await self.sweep()
+                found = await self.sweep()
             except StoreUnavailable as problem:
                 _log.warning("outbox not swept: the store is unreachable", detail=problem.detail)
