@@ -1,9 +1,11 @@
 """Header names that are not UTF-8, as the fetcher gets them from a broker."""
 
 import struct
+import uuid
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
@@ -18,8 +20,14 @@ def odd_batch(first_offset: int) -> bytes:
     builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 100_000)
     for place, (name, value) in enumerate(RECORDS):
         builder.append(place, 1_000, b"key", b"value %d" % place, [(name, value)])
-    raw = bytearray(builder.build().replace(NAME, GBK))
+    raw = bytearray(renamed(builder.build()))
     struct.pack_into(">q", raw, 0, first_offset)
+    return bytes(raw)
+
+
+def renamed(batch: bytes) -> bytes:
+    """The batch with the one name in GBK, its checksum made anew."""
+    raw = bytearray(bytes(batch).replace(NAME, GBK))
     struct.pack_into(">I", raw, 17, calc_crc32c(memoryview(bytes(raw))[21:]))
     return bytes(raw)
 
@@ -44,3 +52,25 @@ def test_the_library_still_fails_without_it(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(fetcher, "MemoryRecords", MemoryRecords)
     with pytest.raises(UnicodeDecodeError):
         read(odd_batch(0))
+
+
+@pytest.mark.kafka
+async def test_a_real_broker_takes_such_a_record_and_hands_it_out(kafka_bootstrap: str) -> None:
+    partition = TopicPartition(f"odd-names-{uuid.uuid4().hex[:8]}", 0)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(partition.topic, num_partitions=1, replication_factor=1)])
+    finally:
+        await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
+        batch = producer.create_batch()
+        for place, (name, value) in enumerate(RECORDS):
+            batch.append(key=b"key", value=b"value %d" % place, timestamp=1_000, headers=[(name, value)])
+        batch._buffer = bytearray(renamed(batch._build()))
+        await (await producer.send_batch(batch, partition.topic, partition=0))
+    async with AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest") as reader:
+        reader.assign([partition])
+        found = [await reader.getone() for _ in RECORDS]
+    assert [record.value for record in found] == [b"value 0", b"value 1", b"value 2"]
+    assert found[1].headers == ((GBK.decode("utf-8", "replace"), b"odd"),)
