@@ -75,7 +75,11 @@ def _about(on: Engines) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print, save; 0 when every target measured was met, 1 when one was missed, 2 when nothing could be."""
+    """Measure, print, save.
+
+    0 when every target measured was met, 1 when one was missed, 2 when nothing could be measured, 3 when other work
+    loaded the machine, so that neither can be said.
+    """
     given = _arguments()
     home = Home(Home.default().create().path / "bench").create()
     try:
@@ -87,6 +91,8 @@ def main() -> int:
     file: Path = home.path / f"{found['at'].replace(':', '').replace('+0000', 'Z')}.json"
     file.write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
     report.closing(found, file)
+    if not found["quiet"]:
+        return 3
     return 0 if all(target["met"] for target in found["targets"]) else 1
 
 

@@ -31,8 +31,8 @@ def opening(found: dict[str, Any]) -> None:
     console.print(f"{found['machine']}；{found['kafka']}；{found['store']}；load {found['load_before']:.2f}")
     if not found["quiet"]:
         console.print(
-            "[yellow]机器上还有别的负载：同一轮内的比值可信，绝对值偏低[/yellow] "
-            "[dim]other work shares the machine: trust ratios, not absolute figures[/dim]"
+            "[yellow]机器上还有别的负载：目标是否达到不作结论，只有每条事件的 CPU 时间可以比较[/yellow] "
+            "[dim]other work shares the machine: no verdict on targets, only CPU per event can be compared[/dim]"
         )
 
 
@@ -122,6 +122,8 @@ def closing(found: dict[str, Any], file: Path) -> None:
         table.add_column(head)
     for target in found["targets"]:
         verdict = "[green]达到 met[/green]" if target["met"] else "[red]未达到 missed[/red]"
+        if not found["quiet"]:
+            verdict = "[yellow]不作结论 inconclusive[/yellow]"
         table.add_row(target["what"], target["bound"], f"{target['value']:,.2f}", verdict)
     console.print(table)
     console.print(f"load {found['load_before']:.2f} → {found['load_after']:.2f}；{file}")
