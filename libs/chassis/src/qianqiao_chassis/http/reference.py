@@ -50,8 +50,8 @@ def _operation(verb: str, path: str, operation: Mapping[str, Any], document: Map
     text = escape(operation.get("description") or operation.get("summary") or "")
     roles = escape("、".join(operation.get("x-allowed-roles", [])).replace("*", "所有人 everyone"))
     return (
-        f'<details><summary><span class="verb">{verb.upper()}</span> <code>{escape(path)}</code></summary>'
-        f'<p>{text}</p><p class="who">谁可以调用 who may call: {roles}</p>'
+        f'<details><summary><span class="verb">{verb.upper()}</span> <code>{escape(path)}</code>'
+        f'<br><span class="who">{text}</span></summary><p class="who">谁可以调用 who may call: {roles}</p>'
         f"{_parameters(operation)}{_body(operation, document)}</details>"
     )
 
