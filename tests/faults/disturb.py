@@ -5,7 +5,9 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
+import httpx
 from qianqiao_contracts import TOPICS
+from qianqiao_stack.demo import cast
 from qianqiao_stack.process import Process, until
 from qianqiao_stack.services import SERVICES
 
@@ -17,21 +19,37 @@ from .town import Town
 type Record = tuple[str, bytes, bytes | None, list[tuple[str, bytes]]]
 type Act = Callable[[], Awaitable[None]]
 
-LONGEST_MOMENT = 0.8
-"""Acts come so long after a part of the load at most: while it is at every stage of its way."""
+LONGEST_MOMENT = 0.4
+"""Acts come so long after the first need of a part was adopted: while the others are at every stage of their way."""
 LONGEST_ABSENCE = 1.0
 MESSAGES_AT_GATEWAY = 2
+CHANGES = 5
+PEOPLE = 4
 
 
-async def under_load(town: Town, batch: Batch, acts: Sequence[Act], chance: random.Random) -> None:
-    """Publish the batch in as many parts as there are acts, and after each part, at some moment, act."""
-    share = -(-batch.count // len(acts))
-    for number, act in enumerate(acts):
-        part = range(number * share, min((number + 1) * share, batch.count))
+async def under_load(
+    town: Town, batch: Batch, acts: Sequence[Act], chance: random.Random, numbers: range | None = None
+) -> None:
+    """Publish the needs of these numbers, or all, in as many parts as there are acts; after each part act."""
+    numbers = numbers or range(batch.count)
+    share = -(-len(numbers) // len(acts))
+    for place, act in enumerate(acts):
+        part = numbers[place * share : (place + 1) * share]
         if part:
             await town.publish(batch.events(part))
+            await _flowing(town, batch, part)
         await asyncio.sleep(chance.uniform(0, LONGEST_MOMENT))
         await act()
+
+
+async def _flowing(town: Town, batch: Batch, part: range) -> None:
+    receipts = town.collection("registry", "receipts")
+    any_of_them = {"_id": {"$in": [batch.receipt(number) for number in part]}}
+
+    async def adopted() -> bool:
+        return await receipts.find_one(any_of_them, {"_id": 1}) is not None
+
+    assert await until(adopted, within=90), "none of these needs was adopted"
 
 
 async def nothing() -> None:
@@ -61,19 +79,27 @@ async def services_killed(town: Town, batch: Batch, chance: random.Random, *, ro
 
 
 async def broker_killed(town: Town, batch: Batch, chance: random.Random, *, rounds: int) -> None:
-    """The only broker is killed and comes back with its data."""
+    """The only broker is killed and comes back with its data.
+
+    While it is away needs come over HTTP, and registry is killed with their events stored and not published.
+    """
     kafka = town.stack.kafka
     assert kafka is not None
     (broker,) = kafka.brokers
+    registry, half = town.process("registry"), batch.count // 2
+    share = -(-half // rounds)
+    parts = iter([range(half + i * share, min(half + (i + 1) * share, batch.count)) for i in range(rounds)])
 
     async def act() -> None:
         await asyncio.to_thread(broker.kill9)
+        await town.post(batch.events(next(parts)))
         await asyncio.sleep(chance.uniform(0.5, 2.0))
+        await asyncio.to_thread(registry.kill9)
         broker.launch()
-        await kafka.ready()
+        registry.launch()
+        await town.whole()
 
-    await under_load(town, batch, [act] * rounds, chance)
-    await town.whole()
+    await under_load(town, batch, [act] * rounds, chance, numbers=range(half))
 
 
 async def store_killed(town: Town, batch: Batch, chance: random.Random, *, rounds: int) -> None:
@@ -89,16 +115,17 @@ async def store_killed(town: Town, batch: Batch, chance: random.Random, *, round
 
 
 async def everything_again(town: Town, keys: set[str], chance: random.Random) -> int:
-    """Send the records of these keys once more: every key's in order, each of them twice, the keys shuffled.
+    """Send the records of these keys again, the keys shuffled: 1 1 2 2 3 3, and then 1 2 once more.
 
-    That is the worst a relay may do that dies, and whose successor publishes whole outboxes. Returns how many.
+    That is the worst relays may do that die and whose successors publish whole outboxes, the last of them dying on the
+    way: old events come after new ones. Returns how many.
     """
     by_key: dict[tuple[str, bytes], list[Record]] = {}
     for record in await read_records(town.stack.kafka_bootstrap, list(TOPICS)):
         if record.key and record.key.decode() in keys:
             kept = (record.topic, record.key, record.value, list(record.headers))
             by_key.setdefault((record.topic, record.key), []).append(kept)
-    queues = [deque(one for record in records for one in (record, record)) for records in by_key.values()]
+    queues = [deque([one for one in rows for _ in range(2)] + rows[:-1]) for rows in by_key.values()]
     again = []
     while queues:
         queue = chance.choice(queues)
@@ -114,6 +141,7 @@ async def two_processes(town: Town, batch: Batch, chance: random.Random, *, roun
 
     async def join() -> None:
         await town.start_seconds()
+        await both_change_one_need(town)
 
     async def die() -> None:
         victims = list(town.seconds.values())
@@ -125,26 +153,47 @@ async def two_processes(town: Town, batch: Batch, chance: random.Random, *, roun
     await under_load(town, batch, [act for _ in range(rounds) for act in (join, die)], chance)
 
 
-async def gateway_hangs(town: Town, batch: Batch) -> int:
+async def both_change_one_need(town: Town) -> None:
+    """Several people at each of the two processes of registry change one need at the same moment, again and again."""
+    owner, row = town.member("laser"), cast.table("needs")["needs"][5]
+    body = {"party": owner.party, "title": row["title"], "difficulty": row["difficulty"]}
+    need = (await town.people.do(owner, "POST", "registry", "/v1/needs", body=body))["id"]
+    headers = {"authorization": f"Bearer {town.people.token(owner)}"}
+    async with httpx.AsyncClient(headers=headers, timeout=30, trust_env=False) as client:
+        for change in range(CHANGES):
+            answers = await asyncio.gather(
+                *(
+                    client.patch(f"{process.url}/v1/needs/{need}", json={"goal": f"{change}: {process.port}"})
+                    for process in (town.process("registry"), town.seconds["registry"]) * PEOPLE
+                )
+            )
+            codes = {answer.status_code for answer in answers}
+            assert codes in ({200}, {200, 409}), [answer.text for answer in answers]
+
+
+async def gateway_hangs(town: Town, batch: Batch) -> set[str]:
     """Notify is killed with messages at a gateway that hangs; the gateway wakes up and takes what it was given.
 
-    Returns how many deliveries were at the gateway then.
+    Returns the deliveries that were at the gateway then.
     """
     receivers = town.stack.receivers
     assert receivers is not None
     receivers.pause()
     try:
         await town.publish(batch.events())
-        deliveries = town.collection("notify", "deliveries")
-        at_gateway = {"state": "handing_over", "ticket.channel": "sms"}
 
         async def enough() -> bool:
-            return bool(await deliveries.count_documents(at_gateway) >= MESSAGES_AT_GATEWAY)
+            return len(await _at_gateway(town)) >= MESSAGES_AT_GATEWAY
 
         assert await until(enough, within=60), "no text message reached the gateway"
         await asyncio.to_thread(town.process("notify").kill9)
-        count: int = await deliveries.count_documents(at_gateway)
+        at_gateway = await _at_gateway(town)
     finally:
         receivers.resume()
     await town.whole()
-    return count
+    return at_gateway
+
+
+async def _at_gateway(town: Town) -> set[str]:
+    marked = {"state": "handing_over", "ticket.channel": "sms"}
+    return {row["_id"] async for row in town.collection("notify", "deliveries").find(marked, {"_id": 1})}

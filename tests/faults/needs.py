@@ -48,6 +48,10 @@ class Batch:
         """What registry calls the need."""
         return f"need-{derived_id('need', self.source, self.subject(number))}"
 
+    def receipt(self, number: int) -> str:
+        """The receipt of the need's first event, once it is adopted."""
+        return f"receipt-{derived_id('adopted', self.source, f'{self.subject(number)}-1')}"
+
     def events(self, numbers: range | None = None) -> Iterator[ParkEvent]:
         """All events of these needs, each need's in order."""
         for number in numbers or range(self.count):

@@ -4,7 +4,6 @@ import asyncio
 import random
 
 import pytest
-from qianqiao_stack.process import until
 
 from . import disturb, oracle
 from .poison import READERS, Poison
@@ -80,10 +79,10 @@ async def test_two_processes_of_each_service(town: Town, chance: random.Random) 
 
 
 async def test_a_gateway_that_hangs_while_notify_is_killed(town: Town) -> None:
-    batch, doubtful = town.batch(4), await oracle.doubtful(town)
-    arrived = len(oracle.messages(town))
+    batch = town.batch(NEEDS // 3)
     at_gateway = await disturb.gateway_hangs(town, batch)
     await quiet(town, within=WITHIN)
-    assert await oracle.doubtful(town) >= doubtful + at_gateway
+    arrived = [one.delivery for one in oracle.messages(town) if one.delivery in at_gateway]
+    assert arrived, "the gateway took what it had been given: otherwise this test shows nothing"
+    assert len(arrived) == len(set(arrived))
     assert await oracle.faults(town, batch) == []
-    assert await until(lambda: len(oracle.messages(town)) > arrived, within=10)
