@@ -11,7 +11,7 @@ from qianqiao_stack.demo import cast
 from qianqiao_stack.process import Process, until
 from qianqiao_stack.services import SERVICES
 
-from tests.support.bus import read_records
+from support.bus import read_records
 
 from .needs import Batch
 from .town import Town
