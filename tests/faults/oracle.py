@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from qianqiao_contracts import TOPICS
 from qianqiao_stack.services import SERVICES
-
 from support.bus import Sighting, read_topics, sequence_faults
 
 from .needs import PERIOD, Batch
