@@ -28,19 +28,14 @@ class OutboxEntry:
 
     def document(self) -> Document:
         """As it is stored."""
-        return {
-            "s": self.sequence,
-            "at": self.at,
-            "body": self.body,
-            "headers": [list(header) for header in self.headers],
-            "erases": self.erases,
-        }
+        stored = {"s": self.sequence, "at": self.at, "body": self.body, "headers": dict(self.headers)}
+        return {**stored, "erases": True} if self.erases else stored
 
     @staticmethod
     def of(document: Mapping[str, Any]) -> "OutboxEntry":
         """As it was stored."""
-        headers = tuple((name, value) for name, value in document["headers"])
-        return OutboxEntry(document["s"], document["at"], document["body"], headers, document["erases"])
+        headers = tuple(document["headers"].items())
+        return OutboxEntry(document["s"], document["at"], document["body"], headers, document.get("erases", False))
 
 
 def entries_of(aggregate: Aggregate, *, source: str, now: datetime) -> list[OutboxEntry]:

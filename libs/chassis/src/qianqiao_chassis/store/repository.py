@@ -12,7 +12,7 @@ from pymongo import IndexModel, ReturnDocument
 from qianqiao_chassis.aggregate import Aggregate
 from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.context import Cause, current_cause, current_traceparent
-from qianqiao_chassis.errors import AlreadyExists, Invalid, NotFound, Unavailable, VersionConflict
+from qianqiao_chassis.errors import AlreadyExists, Invalid, NotFound, StoreUnavailable, Unavailable, VersionConflict
 from qianqiao_chassis.store.client import Collection, Document, Store
 from qianqiao_chassis.store.documents import (
     OutboxEntry,
@@ -146,14 +146,14 @@ class Repository[A: Aggregate]:
 
         async def write(collection: Collection) -> Document | None:
             return await collection.find_one_and_update(
-                guard, update, projection={"_outbox": 1}, return_document=ReturnDocument.AFTER
+                guard, update, projection={"_outbox.s": 1}, return_document=ReturnDocument.AFTER
             )
 
         document = await self._store.run("find_one_and_update", self.name, write)
         if document is None:
             await self._explain(aggregate)
             raise AssertionError("unreachable: _explain always raises")
-        self._stored(aggregate, entries, outbox_of(document) if entries else (), due)
+        self._stored(aggregate, entries, await self._whole_outbox(document, entries), due)
         return aggregate
 
     async def change(self, id: str, decide: Callable[[A], None], *, if_revision: int | None = None) -> A:
@@ -258,6 +258,21 @@ class Repository[A: Aggregate]:
         if due is not None:
             for listener in self._due_listeners:
                 listener(aggregate.id, due)
+
+    async def _whole_outbox(self, written: Document, entries: Sequence[OutboxEntry]) -> Sequence[OutboxEntry]:
+        """The outbox as the write left it. Its bodies are read only where older events still wait beside ours."""
+        waiting = [entry["s"] for entry in written.get("_outbox") or ()]
+        if waiting == [entry.sequence for entry in entries] or not entries:
+            return entries
+        id = written["_id"]
+        try:
+            document = await self._store.run(
+                "find_outbox", self.name, lambda c: c.find_one({"_id": id}, {"_outbox": 1})
+            )
+        except StoreUnavailable:
+            return ()  # the write is done; the sweep finds what it stored
+        # Read a moment later: what was taken out meanwhile is published, what was added stands behind ours.
+        return () if document is None else outbox_of(document)
 
     async def _explain(self, aggregate: A) -> None:
         id = aggregate.id
