@@ -19,7 +19,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 from aiokafka import AIOKafkaConsumer
 from pymongo import AsyncMongoClient
-from qianqiao_contracts import MatchProposed, NeedPosted, decode
+from qianqiao_contracts import TOPICS, MatchProposed, NeedPosted, decode
 from qianqiao_stack.demo.people import OPERATOR, People, Who
 from qianqiao_stack.home import Home
 from qianqiao_stack.plan import Plan
@@ -28,6 +28,7 @@ from qianqiao_stack.stack import Stack
 
 from bench import texts
 from bench.engines import Engines
+from bench.topics import fresh_topic
 
 PARTIES = 20
 AT_ONCE = 8
@@ -70,6 +71,8 @@ async def measure(on: Engines, home: Home, phases: Sequence[Phase], *, results: 
     plan = Plan(kafka_bootstrap=on.bootstrap, mongo_url=on.mongo_url, service_env=databases, trace_ratio=0.01)
     folder = Home(home.path / "latency")
     folder.create().reset()
+    # The services' groups would work through what the paths left on these topics before they came to our needs.
+    await fresh_topic(on.bootstrap, list(TOPICS))
     try:
         async with Stack(folder, plan) as stack, People(stack) as people:
             town = await _settle(people, results, say)

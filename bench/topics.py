@@ -1,4 +1,7 @@
-"""The topic of the measurements, made anew before each path so that nobody reads what another one wrote."""
+"""Topics of the measurements, made anew before each of them so that nobody reads what another one wrote."""
+
+from collections.abc import Sequence
+from contextlib import suppress
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import UnknownTopicOrPartitionError
@@ -9,21 +12,20 @@ from qianqiao_stack.topics import create_topics
 from bench.workload import TOPIC
 
 
-async def fresh_topic(bootstrap: str) -> None:
-    """Delete the topic with everything in it and make it again. Raises RuntimeError when the broker does not."""
+async def fresh_topic(bootstrap: str, names: Sequence[str] = (TOPIC,)) -> None:
+    """Delete the topics with everything in them and make them again. Raises RuntimeError when the broker does not."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
 
     async def gone() -> bool:
-        return TOPIC not in await admin.list_topics()
+        return not set(names) & set(await admin.list_topics())
 
     try:
-        try:
-            await admin.delete_topics([TOPIC])
-        except UnknownTopicOrPartitionError:
-            pass
+        for name in names:
+            with suppress(UnknownTopicOrPartitionError):
+                await admin.delete_topics([name])
         if not await until(gone, within=20):
-            raise RuntimeError(f"{TOPIC} is still there 20 s after its deletion")
+            raise RuntimeError(f"topics are still there 20 s after their deletion: {', '.join(names)}")
     finally:
         await admin.close()
-    await create_topics(bootstrap, topics=[TOPICS[TOPIC]])
+    await create_topics(bootstrap, topics=[TOPICS[name] for name in names])
