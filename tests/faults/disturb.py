@@ -205,6 +205,6 @@ async def gateway_hangs(town: Town, batch: Batch) -> set[str]:
 
 async def _at_gateway(town: Town) -> set[str]:
     """Texts that a worker has taken up and that nobody has answered, whether or not they are marked so."""
-    taken = [{"state": "handing_over"}, {"state": "ready", "_lease": {"$exists": True}}]
+    taken = [{"state": "handing_over"}, {"state": "ready", "_tries": {"$exists": True}}]
     rows = town.collection("notify", "deliveries").find({"ticket.channel": "sms", "$or": taken}, {"_id": 1})
     return {row["_id"] async for row in rows}

@@ -21,7 +21,7 @@ SERVICES_FOLDER = Path(__file__).parents[2] / "services"
 RAW = {"registry": {"intake.events"}}
 """Topics that are read record by record, which reads.json does not name."""
 OUTBOXES = {
-    "registry": ("parties", "contacts", "needs", "results", "receipts"),
+    "registry": ("parties", "contacts", "needs", "results", "refusals"),
     "matching": ("matches",),
     "notify": ("deliveries",),
     "agreements": ("agreements",),
@@ -146,7 +146,7 @@ async def _outboxes(town: Town) -> dict[str, int]:
 async def _timers(town: Town) -> dict[str, int]:
     """What a timer will do soon."""
     found = {}
-    soon = {"_due": {"$lt": datetime.now(UTC) + SOON}}
+    soon = {"$or": [{"_due": {"$lt": datetime.now(UTC) + SOON}}, {"_tries": {"$exists": True}}]}
     for service, name in (("matching", "looks"), ("notify", "notices")):
         if due := len(await town.collection(service, name).find(soon, {"_id": 1}).to_list()):
             found[name] = due

@@ -280,18 +280,18 @@ async def test_an_answer_is_written_down_after_a_store_outage(
         await harness.deliver(story.proposed(), subject=story.match)
         sender = sender_of(harness)
         rests: list[float] = []
-        change = sender._deliveries.change
+        save = sender._deliveries.save
 
-        async def failing(*arguments: Any, **named: Any) -> Any:
-            if len(rests) < 3:
+        async def failing(delivery: Any) -> Any:
+            if delivery.state == "accepted" and len(rests) < 3:
                 raise StoreUnavailable
-            return await change(*arguments, **named)
+            return await save(delivery)
 
         async def rest(seconds: float) -> None:
             rests.append(seconds)
 
         monkeypatch.setattr(sender, "_rest", rest)
-        monkeypatch.setattr(sender._deliveries, "change", failing)
+        monkeypatch.setattr(sender._deliveries, "save", failing)
         (first, _) = [row["id"] for row in await rows(harness, state="ready")]
         await sender.handle(first)
         assert rests == [0.2, 0.5, 1.0]

@@ -35,7 +35,7 @@ class Contacts:
 
     async def of_party(self, party: str) -> list[Contact]:
         """Return the contacts of a party, in the order of their ids."""
-        found = await self._projection.select({"party": party}, limit=_MOST_CONTACTS)
+        found = await self._projection.find_by("party", party, limit=_MOST_CONTACTS)
         return [Contact.model_validate(document) for document in found]
 
 

@@ -97,7 +97,7 @@ class Store:
             if self._outages != outages:
                 raise StoreUnavailable("found while this operation waited")
             try:
-                with _span(operation, collection):
+                with spanned(operation, collection):
                     return await call(self.collection(collection))
             except BulkWriteError:
                 raise
@@ -161,7 +161,8 @@ def _already_exists(error: PyMongoError, collection: str) -> AlreadyExists:
     )
 
 
-def _span(operation: str, collection: str) -> AbstractContextManager[object]:
+def spanned(operation: str, collection: str) -> AbstractContextManager[object]:
+    """A span around an operation, where the surrounding one is recorded."""
     # Traces that are not kept must cost nothing: no span is made unless the surrounding one is recorded.
     return _Traced(f"{operation} {collection}") if trace.get_current_span().is_recording() else nullcontext()
 

@@ -1,6 +1,5 @@
 """Copies of other services' aggregates, and read models: plain documents guarded by the event sequence."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -9,13 +8,13 @@ from pymongo.errors import BulkWriteError
 
 from qianqiao_chassis.errors import StoreUnavailable
 from qianqiao_chassis.store.client import Collection, Document, Store
+from qianqiao_chassis.store.gathering import Gathered
 from qianqiao_chassis.store.query import Index, ensure_indexes, stored_filter, total_order
 
-_BULK: Final = 1_000
 _DUPLICATE_KEY: Final = 11_000
 _RESERVED = frozenset({"id", "sequence"})
 
-type _Put = tuple[Document, asyncio.Future[bool]]
+type _Found = Mapping[str, Mapping[str, Any]]
 
 
 class Projection:
@@ -29,8 +28,9 @@ class Projection:
         self.name = name
         self._store = store
         self._indexes = tuple(indexes)
-        self._waiting: dict[str, list[_Put]] = {}
-        self._flushes: set[asyncio.Task[None]] = set()
+        self._putting = Gathered[Document, bool]("put", name, self._put_all)
+        self._finding = Gathered[Sequence[str], _Found]("find", name, self._find_all)
+        self._looking: dict[str, Gathered[tuple[Any, int], list[Document]]] = {}
 
     async def ensure_indexes(self) -> None:
         """Create the indexes that are missing."""
@@ -39,12 +39,12 @@ class Projection:
     async def put(self, id: str, sequence: int, document: Mapping[str, Any]) -> bool:
         """Replace the document where the stored sequence is lower; True if this call wrote it.
 
-        Puts made in the same turn of the event loop share one bulk write. False also when a later one of the same
-        turn overtook it. Raises ValueError for the reserved field names "id", "sequence" and those that begin with _.
+        Puts made at the same time share one bulk write. False also when a later one of the same write overtook it.
+        Raises ValueError for the reserved field names "id", "sequence" and those that begin with _.
         """
         if taken := [name for name in document if name in _RESERVED or name.startswith("_")]:
             raise ValueError(f"reserved field names: {', '.join(sorted(taken))}")
-        return await self._enqueue({"_id": id, "_seq": sequence, **document})
+        return await self._putting.ask({"_id": id, "_seq": sequence, **document})
 
     async def remove(self, id: str, sequence: int | None = None) -> bool:
         """Erase the content, keep id and sequence so that an older event cannot bring it back; True if it did.
@@ -52,7 +52,7 @@ class Projection:
         Without `sequence` (a tombstone carries none) whatever is stored now is erased.
         """
         if sequence is not None:
-            return await self._enqueue({"_id": id, "_seq": sequence, "_removed": True})
+            return await self._putting.ask({"_id": id, "_seq": sequence, "_removed": True})
         stored = await self._store.run(
             "find_one", self.name, lambda c: c.find_one({"_id": id}, {"_seq": 1, "_removed": 1})
         )
@@ -72,9 +72,22 @@ class Projection:
         """Return the documents there are, by id."""
         if not ids:
             return {}
-        where = {"_id": ids[0]} if len(ids) == 1 else {"_id": {"$in": list(ids)}}
-        found = await self._store.run("find", self.name, lambda c: c.find(where).to_list())
-        return {document["_id"]: _shown(document) for document in found if not document.get("_removed")}
+        found = await self._finding.ask(ids)
+        return {id: _shown(found[id]) for id in ids if id in found and not found[id].get("_removed")}
+
+    async def find_by(self, field: str, value: str, *, limit: int = 50) -> list[dict[str, Any]]:
+        """Return up to `limit` documents with this value in an indexed field, by id, removed ones left out.
+
+        Unlike `select`, lookups made at the same time share one request.
+        """
+        looking = self._looking.get(field)
+        if looking is None:
+
+            async def look(asked: Sequence[tuple[Any, int]]) -> list[list[Document]]:
+                return await self._look_all(field, asked)
+
+            looking = self._looking[field] = Gathered("find", self.name, look)
+        return [_shown(document) for document in await looking.ask((value, limit))]
 
     async def select(
         self,
@@ -94,44 +107,30 @@ class Projection:
         where = {**stored_filter(filter or {}), "_removed": {"$exists": False}}
         return await self._store.run("count_documents", self.name, lambda c: c.count_documents(where))
 
-    def _enqueue(self, document: Document) -> asyncio.Future[bool]:
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        if not self._waiting:
-            flush = asyncio.get_running_loop().create_task(self._flush())
-            self._flushes.add(flush)
-            flush.add_done_callback(self._flushes.discard)
-        self._waiting.setdefault(document["_id"], []).append((document, future))
-        return future
+    async def _find_all(self, asked: Sequence[Sequence[str]]) -> list[_Found]:
+        wanted = {id for ids in asked for id in ids}
+        where: Document = {"_id": {"$in": list(wanted)}} if len(wanted) > 1 else {"_id": next(iter(wanted))}
+        documents = await self._store.run("find", self.name, lambda c: c.find(where).to_list())
+        return [{document["_id"]: document for document in documents}] * len(asked)
 
-    async def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        latest: list[_Put] = []
-        for puts in waiting.values():
-            puts.sort(key=lambda put: put[0]["_seq"])
-            for _, overtaken in puts[:-1]:
-                _answer(overtaken, False)
-            latest.append(puts[-1])
-        for start in range(0, len(latest), _BULK):
-            await self._write(latest[start : start + _BULK])
+    async def _look_all(self, field: str, asked: Sequence[tuple[Any, int]]) -> list[list[Document]]:
+        most = sum(limit for _, limit in asked)
+        values = list({value for value, _ in asked})
+        where = {field: values[0] if len(values) == 1 else {"$in": values}, "_removed": {"$exists": False}}
+        found = await self._store.run("find", self.name, lambda c: c.find(where).sort("_id").limit(most).to_list())
+        if len(found) == most and len(values) > 1:
+            # Where one value has very many documents, they must not take the place of another's.
+            return [(await self._look_all(field, [one]))[0] for one in asked]
+        return [[document for document in found if document[field] == value][:limit] for value, limit in asked]
 
-    async def _write(self, puts: Sequence[_Put]) -> None:
-        try:
-            written = await self._replace([document for document, _ in puts])
-        except Exception as error:
-            await self._share(error, puts)
-            return
-        for document, future in puts:
-            _answer(future, document["_id"] in written)
-
-    async def _share(self, error: Exception, puts: Sequence[_Put]) -> None:
-        if len(puts) == 1 or isinstance(error, StoreUnavailable):
-            for _, future in puts:
-                if not future.done():
-                    future.set_exception(error)
-            return
-        # One document the store cannot hold must not fail the others that happened to share its bulk write.
-        for put in puts:
-            await self._write([put])
+    async def _put_all(self, puts: Sequence[Document]) -> list[bool | Exception]:
+        latest: dict[str, Document] = {}
+        for document in puts:
+            held = latest.get(document["_id"])
+            if held is None or document["_seq"] > held["_seq"]:
+                latest[document["_id"]] = document
+        written = await self._replace(list(latest.values()))
+        return [document["_id"] in written and latest[document["_id"]] is document for document in puts]
 
     async def _replace(self, documents: Sequence[Document]) -> set[str]:
         """Write what is newer than stored; return the ids written.
@@ -177,11 +176,6 @@ class Projection:
 
         stored = {row["_id"]: row["_seq"] for row in await self._store.run("find", self.name, find)}
         return [document for document in documents if stored.get(document["_id"], 0) < document["_seq"]]
-
-
-def _answer(future: asyncio.Future[bool], written: bool) -> None:
-    if not future.done():
-        future.set_result(written)
 
 
 def _shown(document: Mapping[str, Any]) -> dict[str, Any]:

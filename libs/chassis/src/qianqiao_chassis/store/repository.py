@@ -3,15 +3,14 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from pymongo import IndexModel, ReturnDocument
+from pymongo import ReturnDocument
+from pymongo.errors import BulkWriteError
 
 from qianqiao_chassis.aggregate import Aggregate
 from qianqiao_chassis.clock import Clock
-from qianqiao_chassis.context import Cause, current_cause, current_traceparent
 from qianqiao_chassis.errors import AlreadyExists, Invalid, NotFound, StoreUnavailable, Unavailable, VersionConflict
 from qianqiao_chassis.store.client import Collection, Document, Store
 from qianqiao_chassis.store.documents import (
@@ -22,27 +21,15 @@ from qianqiao_chassis.store.documents import (
     split_absent,
     state_of,
 )
+from qianqiao_chassis.store.gathering import Gathered
 from qianqiao_chassis.store.outbox import OUTBOX_INDEX, Outbox, Waker
 from qianqiao_chassis.store.query import Index, beyond, ensure_indexes, stored_filter, total_order
+from qianqiao_chassis.store.timers import DUE_FIELDS, DUE_INDEX, DueClaim, Timers
 
 MAX_BACKLOG: Final = 500
 """Unpublished events one document may hold. Reached only when the broker is away for long; the document stays far
 below the store's 16 MB while events have their usual size."""
 _ATTEMPTS: Final = 20
-_DUE_INDEX = IndexModel([("_due", 1)], sparse=True)
-
-
-@dataclass(frozen=True, slots=True)
-class DueClaim:
-    """An aggregate claimed by the due loop; `tries` counts the claims since its last save, this one included."""
-
-    id: str
-    tries: int
-    cause: Cause
-    lease_until: datetime
-
-
-type DueListener = Callable[[str, datetime], None]
 
 
 class Repository[A: Aggregate]:
@@ -73,7 +60,9 @@ class Repository[A: Aggregate]:
         self._clock = clock
         self._waker = waker
         self._indexes = tuple(indexes)
-        self._due_listeners: list[DueListener] = []
+        self.timers = Timers(store, name)
+        self._finding = Gathered[str, Document | None]("find", name, self._read)
+        self._adding = Gathered[Document, None]("insert", name, self._insert)
 
     async def ensure_indexes(self) -> None:
         """Create the indexes that are missing: the service's own, the outbox's and the timer's."""
@@ -81,12 +70,8 @@ class Repository[A: Aggregate]:
         if self.outbox is not None:
             models.append(OUTBOX_INDEX)
         if self.kind.due_at is not Aggregate.due_at:
-            models.append(_DUE_INDEX)
+            models.append(DUE_INDEX)
         await ensure_indexes(self._store, self.name, models)
-
-    def on_due(self, listener: DueListener) -> None:
-        """Call `listener(id, due)` after every write that left a due time."""
-        self._due_listeners.append(listener)
 
     async def get(self, id: str) -> A:
         """Return the aggregate. Raises NotFound."""
@@ -97,26 +82,24 @@ class Repository[A: Aggregate]:
 
     async def find(self, id: str) -> A | None:
         """Return the aggregate or None."""
-        document = await self._store.run(
-            "find_one", self.name, lambda c: c.find_one({"_id": id}, {"_outbox": 0, "_lease": 0})
-        )
+        document = await self._finding.ask(id)
         return None if document is None else aggregate_of(self.kind, document)
 
     async def add(self, aggregate: A) -> A:
         """Store a new aggregate with what it recorded. Raises AlreadyExists (id or a unique index), TooLarge."""
         entries = self._entries(aggregate)
         state, _ = split_absent(self.kind, state_of(aggregate))
-        due = aggregate.due_at()
         document: Document = {
             "_id": aggregate.id,
             "_rev": aggregate.revision + 1,
             "_seq": aggregate.sequence + len(entries),
             "_outbox": [entry.document() for entry in entries],
-            **_timer(due),
             **state,
         }
-        await self._store.run("insert_one", self.name, lambda c: c.insert_one(document))
-        self._stored(aggregate, entries, entries, due)
+        with self.timers.stamped(aggregate.id, aggregate.due_at()) as stamp:
+            document.update(stamp)
+            await self._adding.ask(document)
+            self._stored(aggregate, entries, entries)
         return aggregate
 
     async def add_once(self, aggregate: A) -> bool:
@@ -138,22 +121,23 @@ class Repository[A: Aggregate]:
     async def save(self, aggregate: A) -> A:
         """Store a changed aggregate and what it recorded. Raises VersionConflict, NotFound, TooLarge, AlreadyExists."""
         entries = self._entries(aggregate)
-        due = aggregate.due_at()
-        update = self._update(aggregate, entries, due)
         guard: Document = {"_id": aggregate.id, "_rev": aggregate.revision}
         if entries:
             guard[f"_outbox.{MAX_BACKLOG - 1}"] = {"$exists": False}
 
-        async def write(collection: Collection) -> Document | None:
-            return await collection.find_one_and_update(
-                guard, update, projection={"_outbox.s": 1}, return_document=ReturnDocument.AFTER
-            )
+        with self.timers.stamped(aggregate.id, aggregate.due_at()) as stamp:
+            update = self._update(aggregate, entries, stamp)
 
-        document = await self._store.run("find_one_and_update", self.name, write)
-        if document is None:
-            await self._explain(aggregate)
-            raise AssertionError("unreachable: _explain always raises")
-        self._stored(aggregate, entries, await self._whole_outbox(document, entries), due)
+            async def write(collection: Collection) -> Document | None:
+                return await collection.find_one_and_update(
+                    guard, update, projection={"_outbox.s": 1}, return_document=ReturnDocument.AFTER
+                )
+
+            document = await self._store.run("find_one_and_update", self.name, write)
+            if document is None:
+                await self._explain(aggregate)
+                raise AssertionError("unreachable: _explain always raises")
+            self._stored(aggregate, entries, await self._whole_outbox(document, entries))
         return aggregate
 
     async def change(self, id: str, decide: Callable[[A], None], *, if_revision: int | None = None) -> A:
@@ -197,7 +181,7 @@ class Repository[A: Aggregate]:
             where = {"$and": [where, beyond(await self._last_seen(after), order)]}
 
         async def find(collection: Collection) -> list[Document]:
-            cursor = collection.find(where, {"_outbox": 0, "_lease": 0})
+            cursor = collection.find(where, {"_outbox": 0})
             return await cursor.sort(order).limit(limit).to_list()
 
         return [aggregate_of(self.kind, document) for document in await self._store.run("find", self.name, find)]
@@ -207,57 +191,66 @@ class Repository[A: Aggregate]:
         where = stored_filter(filter or {})
         return await self._store.run("count_documents", self.name, lambda c: c.count_documents(where))
 
-    async def claim_due(self, now: datetime, lease_until: datetime) -> DueClaim | None:
-        """Claim the aggregate due longest and not leased; None when there is none."""
-
-        async def claim(collection: Collection) -> Document | None:
-            return await collection.find_one_and_update(
-                {"_due": {"$lte": now}, "$or": [{"_lease": {"$exists": False}}, {"_lease": {"$lte": now}}]},
-                {"$set": {"_lease": lease_until}, "$inc": {"_tries": 1}},
-                sort=[("_due", 1)],
-                projection={"_tries": 1, "_cause": 1},
-                return_document=ReturnDocument.AFTER,
-            )
-
-        document = await self._store.run("claim_due", self.name, claim)
-        if document is None:
-            return None
-        return DueClaim(document["_id"], document["_tries"], Cause(*document.get("_cause", ())), lease_until)
+    async def claim_due(self, now: datetime, lease_until: datetime, *, limit: int = 1) -> list[DueClaim]:
+        """Claim up to `limit` aggregates that are due, longest first. Empty only when there is none."""
+        return await self.timers.claim(now, lease_until, limit)
 
     async def postpone_due(self, claim: DueClaim, until: datetime) -> None:
         """Move the end of a claim, unless a save has ended it meanwhile."""
+        await self.timers.postpone(claim, until)
 
-        async def move(collection: Collection) -> None:
-            await collection.update_one({"_id": claim.id, "_lease": claim.lease_until}, {"$set": {"_lease": until}})
+    async def _read(self, ids: Sequence[str]) -> list[Document | None]:
+        if len(ids) == 1:
+            where: Document = {"_id": ids[0]}
+        else:
+            where = {"_id": {"$in": list(set(ids))}}
+        found = await self._store.run("find", self.name, lambda c: c.find(where, {"_outbox": 0}).to_list())
+        by_id = {document["_id"]: document for document in found}
+        return [by_id.get(id) for id in ids]
 
-        await self._store.run("postpone_due", self.name, move)
+    async def _insert(self, documents: Sequence[Document]) -> list[Exception | None]:
+        if len(documents) == 1:
+            await self._store.run("insert_one", self.name, lambda c: c.insert_one(documents[0]))
+            return [None]
+        try:
+            await self._store.run("insert_many", self.name, lambda c: c.insert_many(documents, ordered=False))
+        except BulkWriteError as error:
+            failed = {failure["index"] for failure in error.details.get("writeErrors", [])}
+            if not failed:
+                raise StoreUnavailable("the write was not confirmed") from error
+            # Alone again, each tells exactly what is wrong with it.
+            again = {index: await self._alone(documents[index]) for index in sorted(failed)}
+            return [again.get(index) for index in range(len(documents))]
+        return [None] * len(documents)
+
+    async def _alone(self, document: Document) -> Exception | None:
+        try:
+            await self._store.run("insert_one", self.name, lambda c: c.insert_one(document))
+        except Exception as error:
+            return error
+        return None
 
     def _entries(self, aggregate: A) -> list[OutboxEntry]:
         return entries_of(aggregate, source=self._source, now=self._clock.now())
 
-    def _update(self, aggregate: A, entries: Sequence[OutboxEntry], due: datetime | None) -> Document:
+    def _update(self, aggregate: A, entries: Sequence[OutboxEntry], stamp: Document) -> Document:
         state, absent = split_absent(self.kind, state_of(aggregate))
         revision = {"_rev": aggregate.revision + 1, "_seq": aggregate.sequence + len(entries)}
-        gone = [*absent, "_lease", "_tries", *(() if due else ("_due", "_cause"))]
+        gone = [*absent, *(name for name in DUE_FIELDS if name not in stamp)]
         update: Document = {
-            "$set": {**state, **revision, **_timer(due)},
+            "$set": {**state, **revision, **stamp},
             "$unset": dict.fromkeys(gone, ""),
         }
         if entries:
             update["$push"] = {"_outbox": {"$each": [entry.document() for entry in entries]}}
         return update
 
-    def _stored(
-        self, aggregate: A, entries: Sequence[OutboxEntry], outbox: Sequence[OutboxEntry], due: datetime | None
-    ) -> None:
+    def _stored(self, aggregate: A, entries: Sequence[OutboxEntry], outbox: Sequence[OutboxEntry]) -> None:
         aggregate.revision += 1
         aggregate.sequence += len(entries)
         aggregate.clear_recorded()
         if entries and self._waker is not None and self.outbox is not None:
             self._waker.wake(self.outbox, aggregate.id, outbox)
-        if due is not None:
-            for listener in self._due_listeners:
-                listener(aggregate.id, due)
 
     async def _whole_outbox(self, written: Document, entries: Sequence[OutboxEntry]) -> Sequence[OutboxEntry]:
         """The outbox as the write left it. Its bodies are read only where older events still wait beside ours."""
@@ -298,10 +291,3 @@ class Repository[A: Aggregate]:
 
     def _not_found(self, id: str) -> NotFound:
         return NotFound("not-found", f"没有找到：{id}。", f"There is no {id}.", extra={"subject": id})
-
-
-def _timer(due: datetime | None) -> Document:
-    if due is None:
-        return {}
-    cause = current_cause()
-    return {"_due": due, "_cause": [cause.correlationid, cause.causationid, current_traceparent()]}

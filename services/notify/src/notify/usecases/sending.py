@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import Final
 
@@ -135,6 +135,10 @@ class Sender:
     async def _record(self, delivery: Delivery, outcome: Outcome, now: datetime) -> None:
         """Write the answer down, also when a receipt or an erasure came first, and after a store outage."""
         claim, policy = delivery.claim_no, self._policy(delivery)
+        delivery.settle(outcome, claim, policy, now)
+        with suppress(VersionConflict, StoreUnavailable):
+            await self._deliveries.save(delivery)
+            return
         for wait in (*_RECORD_AGAIN_S, None):
             try:
                 await self._deliveries.change(delivery.id, lambda it: it.settle(outcome, claim, policy, now))

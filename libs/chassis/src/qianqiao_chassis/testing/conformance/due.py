@@ -9,9 +9,9 @@ import pytest
 from qianqiao_chassis.clock import FakeClock
 from qianqiao_chassis.context import Cause, caused_by, current_cause
 from qianqiao_chassis.due import DueLoop
-from qianqiao_chassis.errors import StoreUnavailable
+from qianqiao_chassis.errors import AlreadyExists, StoreUnavailable
 from qianqiao_chassis.store import Repository, Store
-from qianqiao_chassis.store.repository import DueClaim
+from qianqiao_chassis.store.timers import DueClaim
 from qianqiao_chassis.testing.conformance.store import StoreSuite
 from qianqiao_chassis.testing.conformance.subjects import SOURCE, START, Switch
 from qianqiao_chassis.testing.proxy import Proxy
@@ -36,6 +36,13 @@ class Ringer:
             raise RuntimeError("broken")
         if id not in self.idle:
             await self.switches.change(id, _settle)
+
+
+LEASE = timedelta(seconds=30)
+
+
+def _wake(it: Switch) -> None:
+    it.wake_at = START
 
 
 def _settle(it: Switch) -> None:
@@ -64,22 +71,81 @@ class DueSuite(StoreSuite):
         assert ringer.calls == ["s-0", "s-1", "s-2"]
         assert (await switches.get("s-2")).changes == 1
 
-    async def test_a_write_that_is_due_wakes_the_loop(
+    async def test_a_write_that_is_due_is_claimed_by_the_write_itself(
         self, switches: Repository[Switch], ringer: Ringer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        original = switches.claim_due
-        looks: list[DueClaim | None] = []
-
-        async def look(now: datetime, lease_until: datetime) -> DueClaim | None:
-            found = await original(now, lease_until)
-            looks.append(found)
-            return found
-
-        monkeypatch.setattr(switches, "claim_due", look)
+        looks = _looks(switches, monkeypatch)
         async with DueLoop(switches, ringer, clock, every=3_600):
-            await eventually(lambda: looks == [None], what="the first look is over, the next an hour away")
+            await eventually(lambda: looks == [[]], what="the first look is over, the next an hour away")
+            await switches.add(Switch(id="s-1", wake_at=START))
+            assert await switches.claim_due(clock.now(), clock.now() + LEASE) == [], "it is another's already"
+            await eventually(lambda: ringer.calls == ["s-1"])
+            await eventually(lambda: _is_settled(switches, "s-1"))
+            await switches.change("s-1", _wake)
+            await eventually(lambda: ringer.calls == ["s-1", "s-1"])
+        assert looks == [[], []], "the loop needed no look into the store"
+
+    async def test_what_finds_no_free_place_is_found_as_soon_as_there_is_one(
+        self, switches: Repository[Switch], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks = _looks(switches, monkeypatch)
+        let_go, begun = asyncio.Event(), list[str]()
+
+        async def slow(id: str) -> None:
+            begun.append(id)
+            await let_go.wait()
+            await switches.change(id, _settle)
+
+        async with DueLoop(switches, slow, clock, concurrency=1, every=3_600):
+            await eventually(lambda: looks == [[]])
+            for number in range(3):
+                await switches.add(Switch(id=f"s-{number}", wake_at=START + timedelta(microseconds=number * 1_000)))
+                clock.advance(timedelta(milliseconds=1))
+            await eventually(lambda: begun == ["s-0"])
+            let_go.set()
+            await eventually(lambda: begun == ["s-0", "s-1", "s-2"])
+
+    async def test_a_claim_written_by_a_process_that_died_is_taken_over(
+        self, switches: Repository[Switch], ringer: Ringer, clock: FakeClock
+    ) -> None:
+        async def died(id: str) -> None:
+            await asyncio.Event().wait()
+
+        async with asyncio.timeout(10), DueLoop(switches, died, clock, lease=timedelta(seconds=0.2)) as dead:
+            await eventually(lambda: dead.reserve(START) is not None, what="the first look is over")
+            await switches.add(Switch(id="s-1", wake_at=START))
+        loop = DueLoop(switches, ringer, clock)
+        assert await loop.run_once() == 0, "the lease is not over yet"
+        clock.advance(timedelta(seconds=1))
+        assert await loop.run_once() == 1
+
+    async def test_a_write_that_fails_keeps_no_place_occupied(
+        self, switches: Repository[Switch], ringer: Ringer, clock: FakeClock
+    ) -> None:
+        await switches.add(Switch(id="s-taken"))
+        async with DueLoop(switches, ringer, clock, concurrency=1):
+            for _ in range(3):
+                with pytest.raises(AlreadyExists):
+                    await switches.add(Switch(id="s-taken", wake_at=START))
             await switches.add(Switch(id="s-1", wake_at=START))
             await eventually(lambda: ringer.calls == ["s-1"])
+
+    async def test_a_handler_that_does_not_end_is_cut_off_and_tried_again_later(
+        self, switches: Repository[Switch], clock: FakeClock
+    ) -> None:
+        calls: list[str] = []
+
+        async def stuck(id: str) -> None:
+            calls.append(id)
+            await asyncio.Event().wait()
+
+        await switches.add(Switch(id="s-1", wake_at=START))
+        loop = DueLoop(switches, stuck, clock, longest=timedelta(milliseconds=50))
+        assert await loop.run_once() == 1
+        assert await loop.run_once() == 0
+        clock.advance(timedelta(seconds=2))
+        assert await loop.run_once() == 1
+        assert calls == ["s-1", "s-1"]
 
     async def test_a_failing_one_waits_longer_each_time_and_blocks_nobody(
         self, switches: Repository[Switch], ringer: Ringer, clock: FakeClock
@@ -116,7 +182,7 @@ class DueSuite(StoreSuite):
         self, switches: Repository[Switch], ringer: Ringer, clock: FakeClock
     ) -> None:
         await switches.add(Switch(id="s-1", wake_at=START))
-        assert await switches.claim_due(clock.now(), clock.now() + timedelta(seconds=30)) is not None
+        assert len(await switches.claim_due(clock.now(), clock.now() + LEASE)) == 1
         loop = DueLoop(switches, ringer, clock)
         assert await loop.run_once() == 0
         clock.advance(timedelta(seconds=30))
@@ -196,4 +262,22 @@ class DueSuite(StoreSuite):
 
 
 async def _claimed(switches: Repository[Switch], clock: FakeClock) -> bool:
-    return await switches.count({"_lease": {"$gt": clock.now()}}) == 1
+    return await switches.count({"_due": {"$gt": clock.now()}}) == 1
+
+
+async def _is_settled(switches: Repository[Switch], id: str) -> bool:
+    return (await switches.get(id)).wake_at is None
+
+
+def _looks(switches: Repository[Switch], monkeypatch: pytest.MonkeyPatch) -> list[list[DueClaim]]:
+    """What every look into the store found from now on."""
+    original = switches.claim_due
+    looks: list[list[DueClaim]] = []
+
+    async def look(now: datetime, lease_until: datetime, *, limit: int = 1) -> list[DueClaim]:
+        found = await original(now, lease_until, limit=limit)
+        looks.append(found)
+        return found
+
+    monkeypatch.setattr(switches, "claim_due", look)
+    return looks

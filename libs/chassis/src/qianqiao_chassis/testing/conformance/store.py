@@ -225,7 +225,7 @@ class RepositorySuite(StoreSuite):
             await switches.add(Switch(id=f"s-{number}", wake_at=START + timedelta(seconds=number)))
         now = START + timedelta(seconds=2)
         claims = await asyncio.gather(*(switches.claim_due(now, now + timedelta(seconds=30)) for _ in range(6)))
-        assert sorted(claim.id for claim in claims if claim) == ["s-0", "s-1", "s-2"]
+        assert sorted(claim.id for found in claims for claim in found) == ["s-0", "s-1", "s-2"]
 
         def done(it: Switch) -> None:
             it.wake_at = None
@@ -236,12 +236,15 @@ class RepositorySuite(StoreSuite):
 
         await switches.change("s-0", done)
         await switches.change("s-1", again)
-        again_claimed = await switches.claim_due(now, now + timedelta(seconds=30))
-        assert again_claimed is not None
+        again_claimed = (await switches.claim_due(now, now + timedelta(seconds=30)))[0]
         assert (again_claimed.id, again_claimed.tries) == ("s-1", 1)
         later = now + timedelta(seconds=31)
-        taken_over = [await switches.claim_due(later, later + timedelta(seconds=30)) for _ in range(4)]
-        assert sorted((claim.id, claim.tries) for claim in taken_over if claim) == [("s-1", 2), ("s-2", 2), ("s-3", 1)]
+        taken_over = [await switches.claim_due(later, later + timedelta(seconds=30), limit=2) for _ in range(3)]
+        assert sorted((claim.id, claim.tries) for found in taken_over for claim in found) == [
+            ("s-1", 2),
+            ("s-2", 2),
+            ("s-3", 1),
+        ]
 
     async def test_an_outage_says_so_and_passes(self, store_url: str, database: str, clock: FakeClock) -> None:
         async with Proxy.before(store_url) as proxy:
