@@ -13,6 +13,7 @@ from registry.api.results import ResultRoutes
 from registry.domain.contact import Contact
 from registry.domain.need import Need
 from registry.domain.party import Party
+from registry.domain.refusals import Refusals
 from registry.domain.result import Result
 from registry.domain.source import Receipt, Source
 from registry.events import subscriptions
@@ -23,6 +24,7 @@ from registry.usecases.intake import Intake
 from registry.usecases.introductions import Introductions
 from registry.usecases.needs import Needs
 from registry.usecases.parties import Parties
+from registry.usecases.rejections import Rejections
 from registry.usecases.results import Results
 from registry.usecases.sources import Sources
 
@@ -48,7 +50,10 @@ def compose(chassis: Chassis[RegistrySettings]) -> None:
         chassis.projection("introductions", indexes=[Index(("need", 1)), Index(("result", 1))])
     )
     adoption = Adoption(parties, needs, results, clock)
-    intake = Intake(sources, chassis.repository("receipts", Receipt), adoption, tables.intake_rules(), clock)
+    refusal_records = chassis.repository("refusals", Refusals)
+    rejections = Rejections(refusal_records, tables.intake_rules(), clock)
+    receipts = chassis.repository("receipts", Receipt)
+    intake = Intake(sources, receipts, rejections, adoption, tables.intake_rules(), clock)
 
     chassis.consume(subscriptions(intake, needs, results, introductions, tables.settling_agreements()))
     chassis.serve(
@@ -61,6 +66,7 @@ def compose(chassis: Chassis[RegistrySettings]) -> None:
     )
     chassis.due(need_records, needs.expire)
     chassis.due(result_records, results.expire)
+    chassis.due(refusal_records, rejections.sum_up)
 
 
 def main() -> None:

@@ -2,12 +2,12 @@
 
 import secrets
 from datetime import datetime, timedelta
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from qianqiao_chassis.aggregate import Aggregate
 from qianqiao_chassis.errors import FieldError, Invalid
-from qianqiao_contracts import EventRejected, derived_id
+from qianqiao_contracts import derived_id
 
 from registry.domain.lifecycle import Actor, Transition, appended
 
@@ -24,6 +24,8 @@ class IntakeRules(BaseModel):
     future_tolerance_seconds: int = Field(ge=0)
     max_batch: int = Field(ge=1)
     secret_overlap_hours: int = Field(ge=0)
+    refusals_told_per_hour: int = Field(ge=1)
+    refusals_remembered: int = Field(ge=1)
     types: tuple[str, ...]
 
 
@@ -149,11 +151,10 @@ class Refusal(BaseModel):
 class Receipt(Aggregate):
     """What became of one outside event; the same event sent again gets the same answer.
 
-    An adopted event is remembered by (source, id). A refused one is remembered by its content as well, so that a
-    corrected event may use its id again, and nobody can spoil an id by sending rubbish under another's name.
+    An adopted event is remembered by (source, id), for ever: this is what is stored. A refused one is judged again
+    whenever it comes; the id of its answer holds its content as well, so that a corrected event may use its id again,
+    and nobody can spoil an id by sending rubbish under another's name. See Refusals for what is told of it.
     """
-
-    topic: ClassVar[str | None] = EventRejected.topic.name
 
     outcome: Literal["adopted", "refused"]
     source: str
@@ -175,7 +176,7 @@ def adoption_id(source: str, event: str) -> str:
 
 
 def refusal_id(source: str, event: str, digest: str) -> str:
-    """Return the id of the receipt of a refused event."""
+    """Return the id of the answer to a refused event."""
     return f"receipt-{derived_id('refused', source, event, digest)}"
 
 

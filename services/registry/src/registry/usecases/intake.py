@@ -28,15 +28,15 @@ from qianqiao_contracts import (
     TYPES,
     ContractError,
     Event,
-    EventRejected,
-    RejectionError,
     UnknownType,
     decode_strict,
     signing,
 )
 
+from registry.domain.refusals import Sender
 from registry.domain.source import IntakeRules, Receipt, Refusal, Source, adoption_id, refusal_id
 from registry.usecases.adoption import Adoption
+from registry.usecases.rejections import Rejections
 from registry.usecases.sources import Sources
 from registry.usecases.tracing import continued
 
@@ -84,13 +84,20 @@ def _quoted(value: object) -> str | None:
 
 
 class Intake:
-    """Takes outside events in. Every event gets an answer, which is stored before it is given."""
+    """Takes outside events in. Every event gets an answer, which is stored, or told or counted, before it is given."""
 
     def __init__(
-        self, sources: Sources, receipts: Repository[Receipt], adoption: Adoption, rules: IntakeRules, clock: Clock
+        self,
+        sources: Sources,
+        receipts: Repository[Receipt],
+        rejections: Rejections,
+        adoption: Adoption,
+        rules: IntakeRules,
+        clock: Clock,
     ) -> None:
         self._sources = sources
         self._receipts = receipts
+        self._rejections = rejections
         self._adoption = adoption
         self._rules = rules
         self._clock = clock
@@ -98,17 +105,21 @@ class Intake:
     async def take(self, raw: bytes | None, credentials: Credentials, *, place: str = "") -> Receipt:
         """Take one event in and return the receipt: what became of it and, if it was refused, why.
 
-        The same event again gets the same answer and changes nothing. `place` tells apart records without any
-        content. Raises only what may be over on a second try (StoreUnavailable, VersionConflict).
+        An adopted event again gets the same answer and changes nothing, for ever; a refused one is judged again.
+        `place` tells apart records without any content. Raises only what may be over on a second try
+        (StoreUnavailable, VersionConflict).
         """
         digest, named = _digest(raw if raw is not None else f"null:{place}".encode()), Named()
+        sender = _sender(credentials, None)
         try:
             body = _parsed(raw)
             digest, named = _digest(_canonical(body)), Named.of(body)
             if named.source is None or named.id is None:
                 _decoded(raw)  # says what is wrong with every part of it
             source, earlier = await self._known(named)
+            sender = _sender(credentials, source)
             source = self._authenticated(source, raw or b"", credentials)
+            sender = Sender(f"source {source.uri}", source.uri)
             if earlier is not None:
                 return _again(earlier, digest)
             event = _decoded(raw)
@@ -119,7 +130,7 @@ class Intake:
         except Problem as problem:
             if problem.status >= _SERVER_FAULT or isinstance(problem, VersionConflict):
                 raise
-            return await self._refused(named, digest, problem)
+            return await self._refused(sender, named, digest, problem)
 
     async def _known(self, named: Named) -> tuple[Source | None, Receipt | None]:
         if named.source is None or named.id is None:
@@ -199,7 +210,7 @@ class Intake:
         await self._receipts.add_once(receipt)
         return receipt
 
-    async def _refused(self, named: Named, digest: str, problem: Problem) -> Receipt:
+    async def _refused(self, sender: Sender, named: Named, digest: str, problem: Problem) -> Receipt:
         receipt = Receipt(
             id=refusal_id(named.source or "", named.id or "", f"{digest}:{problem.code}"),
             outcome="refused",
@@ -214,10 +225,17 @@ class Intake:
             en=problem.en,
             errors=tuple(Refusal(path=_path(e.path), code=e.code, zh=e.zh, en=e.en) for e in problem.errors),
         )
-        receipt.record(_rejection(named, receipt))
-        if not await self._receipts.add_once(receipt):
-            receipt.clear_recorded()
+        await self._rejections.tell(sender, receipt)
         return receipt
+
+
+def _sender(credentials: Credentials, claimed: Source | None) -> Sender:
+    """Say who is answered while nobody is authenticated as the source `claimed`."""
+    match credentials:
+        case Bearer(party):
+            return Sender(f"party {party}" if party else "operators")
+        case Signature():
+            return Sender(f"unsigned {claimed.uri}", claimed.uri) if claimed else Sender("unknown")
 
 
 def _parsed(raw: bytes | None) -> object:
@@ -283,25 +301,6 @@ def _again(earlier: Receipt, digest: str) -> Receipt:
             "This source has used the same event id for other content.",
         )
     return earlier
-
-
-def _rejection(named: Named, receipt: Receipt) -> EventRejected:
-    return EventRejected(
-        source=named.source,
-        id=named.id,
-        type=named.type,
-        code=receipt.code or "",
-        message=(receipt.zh or "")[:_MESSAGE],
-        message_en=(receipt.en or "")[:_MESSAGE],
-        errors=tuple(
-            RejectionError(path=e.path[:_MESSAGE], code=e.code, message=e.zh[:_MESSAGE], message_en=e.en[:_MESSAGE])
-            for e in receipt.errors[:_MOST_ERRORS]
-        ),
-    )
-
-
-_MESSAGE: Final = 500
-_MOST_ERRORS: Final = 50
 
 
 def _path(path: str) -> str:
