@@ -71,6 +71,14 @@ def fingerprint(text: str, rules: DuplicateRules) -> list[str]:
     ]
 
 
+def shown_bands(bands: Iterable[str]) -> list[str]:
+    """Return band keys as those of a text that strangers read in place of the whole one.
+
+    Whoever reads only that is compared with it alone: a hit, or none, must tell nothing of what is hidden.
+    """
+    return [f"shown {band}" for band in bands]
+
+
 def _smallest(grams: Iterable[str], bins: int) -> list[int | None]:
     least: list[int | None] = [None] * bins
     for gram in grams:

@@ -65,6 +65,7 @@ class Listing(Aggregate):
     settlements: tuple[Settlement, ...] = ()
     log: tuple[Transition, ...] = ()
     bands: list[str] = Field(default_factory=list)
+    """Fingerprint of its text; under 摘要公开 also that of what strangers read of it (see duplicates.shown_bands)."""
 
     @property
     @abstractmethod
@@ -86,10 +87,9 @@ class Listing(Aggregate):
     def title(self) -> str:
         """Its title."""
 
-    @property
     @abstractmethod
-    def compared_text(self) -> str:
-        """The text that is screened for near-duplicates."""
+    def compared_text(self, sight: Sight) -> str:
+        """The text that is screened for near-duplicates, as far as somebody may read it who sees `sight` of it."""
 
     def due_at(self) -> datetime | None:
         """Return when it expires unless confirmed before; None while it is not shown."""

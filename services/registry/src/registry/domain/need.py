@@ -23,7 +23,7 @@ from qianqiao_contracts import (
 from qianqiao_contracts.values import Flag, Id, Keywords, Modes, Sectors, Title, Trl, UtcDatetime, bounded, within
 
 from registry.domain.lifecycle import Actor, Machine, Name, Transition
-from registry.domain.listing import Listing, ListingRules, Origin, check_audience, refuse_contact_data, validity
+from registry.domain.listing import Listing, ListingRules, Origin, Sight, check_audience, refuse_contact_data, validity
 from registry.domain.quality import Description
 from registry.domain.settlement import Settlement
 from registry.domain.visibility import told, told_title
@@ -97,10 +97,9 @@ class NeedText(BaseModel):
         default=(), description="定向发布的对象 · Parties a targeted need is addressed to"
     )
 
-    @property
-    def compared(self) -> str:
-        """Title and difficulty: what two postings of one need have in common."""
-        return f"{self.title}\n{self.difficulty}"
+    def compared(self, sight: Sight) -> str:
+        """Title and difficulty, what two postings of one need have in common, as far as `sight` goes."""
+        return f"{self.title}\n{self.difficulty if sight is Sight.ALL else self.summary or ''}"
 
     def check(self) -> None:
         """Raise Invalid: `contact-data-in-public-text` where strangers would read it, `audience-without-targeting`."""
@@ -192,10 +191,9 @@ class Need(Listing):
         """Its title."""
         return self.content.title
 
-    @property
-    def compared_text(self) -> str:
-        """The text that is screened for near-duplicates."""
-        return self.content.compared
+    def compared_text(self, sight: Sight) -> str:
+        """The text that is screened for near-duplicates, as far as `sight` goes."""
+        return self.content.compared(sight)
 
     def revise(self, content: NeedText, bands: list[str], by: Actor, now: datetime) -> None:
         """Replace what it says. Raises Refused, Invalid (see NeedText.check)."""

@@ -22,7 +22,7 @@ from qianqiao_contracts import (
 from qianqiao_contracts.values import Flag, Id, Keywords, Label, Modes, Sectors, Title, bounded, within
 
 from registry.domain.lifecycle import Actor, Machine, Name, Transition
-from registry.domain.listing import Listing, ListingRules, Origin, check_audience, refuse_contact_data, validity
+from registry.domain.listing import Listing, ListingRules, Origin, Sight, check_audience, refuse_contact_data, validity
 from registry.domain.settlement import Settlement
 from registry.domain.visibility import told, told_title
 
@@ -100,10 +100,9 @@ class ResultText(BaseModel):
         default=(), description="定向发布的对象 · Parties a targeted result is addressed to"
     )
 
-    @property
-    def compared(self) -> str:
-        """Title and summary: what two listings of one result have in common."""
-        return f"{self.title}\n{self.summary}"
+    def compared(self, sight: Sight) -> str:
+        """Title and summary, what two listings of one result have in common, as far as `sight` goes."""
+        return f"{self.title}\n{self.summary if sight is Sight.ALL else self.public_summary or ''}"
 
     def check(self) -> None:
         """Raise Invalid: `contact-data-in-public-text` where strangers would read it, `audience-without-targeting`."""
@@ -179,10 +178,9 @@ class Result(Listing):
         """Its title."""
         return self.content.title
 
-    @property
-    def compared_text(self) -> str:
-        """The text that is screened for near-duplicates."""
-        return self.content.compared
+    def compared_text(self, sight: Sight) -> str:
+        """The text that is screened for near-duplicates, as far as `sight` goes."""
+        return self.content.compared(sight)
 
     def revise(self, content: ResultText, bands: list[str], by: Actor, now: datetime) -> None:
         """Replace what it says. Raises Refused, Invalid (see ResultText.check)."""

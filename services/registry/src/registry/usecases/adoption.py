@@ -154,8 +154,7 @@ class Adoption:
         match data:
             case NeedRevised():
                 content = NeedText(**_fields(data, NeedText))
-                bands = self._needs.bands_of(content.compared)
-                return lambda need: need.revise(_keep_ours(content, need.content), bands, by, now)
+                return lambda need: self._revise_need(need, _keep_ours(content, need.content), by, now)
             case NeedPaused():
                 return lambda need: need.pause(by, now, data.reason)
             case NeedResumed():
@@ -168,6 +167,9 @@ class Adoption:
             case NeedSolved():
                 return lambda need: _confirm(need, data.agreement, by, now)
         raise AssertionError(f"{type(data).__name__} is adopted by nothing")
+
+    def _revise_need(self, need: Need, content: NeedText, by: Actor, now: datetime) -> None:
+        need.revise(content, self._needs.bands_of(content), by, now)
 
     # ---- results ------------------------------------------------------------------------------------------------
 
@@ -199,8 +201,7 @@ class Adoption:
         match data:
             case ResultRevised():
                 content = ResultText(**_fields(data, ResultText))
-                bands = self._results.bands_of(content.compared)
-                return lambda result: result.revise(_keep_ours(content, result.content), bands, by, now)
+                return lambda result: self._revise_result(result, _keep_ours(content, result.content), by, now)
             case ResultRenewed():
                 return lambda result: result.renew(self._results.rules, by, now, data.reason)
             case ResultWithdrawn():
@@ -209,6 +210,9 @@ class Adoption:
             case ResultTaken():
                 return lambda result: _confirm(result, data.agreement, by, now)
         raise AssertionError(f"{type(data).__name__} is adopted by nothing")
+
+    def _revise_result(self, result: Result, content: ResultText, by: Actor, now: datetime) -> None:
+        result.revise(content, self._results.bands_of(content), by, now)
 
     async def _achievers(self, names: Sequence[str], source: Source) -> tuple[str, ...]:
         """The leading party must belong to the source's park; the others only have to be registered."""

@@ -1,14 +1,14 @@
 """What needs and results have in common: finding, settling, expiring, looking for duplicates."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.errors import AlreadyExists
 from qianqiao_chassis.store.repository import Repository
 from qianqiao_contracts import Reason, Visibility, derived_id
 
-from registry.domain.duplicates import DuplicateRules, PossibleDuplicate, fingerprint, most_alike
+from registry.domain.duplicates import DuplicateRules, PossibleDuplicate, fingerprint, most_alike, shown_bands
 from registry.domain.lifecycle import Actor
 from registry.domain.listing import Listing, ListingRules, Sight
 from registry.domain.settlement import Settlement
@@ -17,6 +17,17 @@ from registry.usecases.rights import not_there, require_owner
 
 OPEN = ("published", "paused", "expired")
 """Statuses from which a listing can come back or still be settled."""
+
+
+class Screened(Protocol):
+    """The content of a listing, as the screening for near-duplicates reads it."""
+
+    @property
+    def visibility(self) -> Visibility:
+        """Who may see it."""
+
+    def compared(self, sight: Sight) -> str:
+        """The text to compare, as far as `sight` goes."""
 
 
 class Listings[L: Listing]:
@@ -115,24 +126,34 @@ class Listings[L: Listing]:
 
         await self.records.change(id_, decide)
 
-    def bands_of(self, text: str) -> list[str]:
+    def bands_of(self, content: Screened) -> list[str]:
         """Return the fingerprint that is stored with a listing."""
-        return fingerprint(text, self._duplicates)
+        whole = fingerprint(content.compared(Sight.ALL), self._duplicates)
+        if content.visibility is not Visibility.SUMMARY:
+            return whole
+        return [*whole, *shown_bands(fingerprint(content.compared(Sight.SUMMARY), self._duplicates))]
 
     async def possible_duplicates(self, listing: L, by: Actor) -> tuple[PossibleDuplicate, ...]:
-        """Return listings that read much like this one, of those the actor may see. Nothing is ever merged."""
-        if not listing.bands:
+        """Return listings that read much like this one, of those the actor may see. Nothing is ever merged.
+
+        Of a listing the actor sees in part, that part alone is looked for and compared: neither what is named nor
+        what is not may tell how alike the hidden text is.
+        """
+        text = listing.compared_text(listing.sight_of(by.party, operator=by.operator))
+        bands = fingerprint(text, self._duplicates)
+        if not bands:
             return ()
+        whole: dict[str, Any] = {"bands": {"$in": bands}}
+        if not by.operator:
+            whole = {"$and": [whole, {"$or": self._wholly_visible_to(by)}]}
+        alike = {"$or": [whole, {"bands": {"$in": shown_bands(bands)}}]}
         found = await self.records.select(
-            {"bands": {"$in": listing.bands}, "id": {"$ne": listing.id}, "status": {"$in": list(OPEN)}},
+            {"$and": [alike, {"id": {"$ne": listing.id}, "status": {"$in": list(OPEN)}}]},
             limit=self._duplicates.max_compared,
         )
-        seen = [
-            (other.id, other.title, other.compared_text)
-            for other in found
-            if other.sight_of(by.party, operator=by.operator) is not Sight.NOTHING
-        ]
-        return most_alike(listing.compared_text, seen, self._duplicates)
+        seen = [(other, other.sight_of(by.party, operator=by.operator)) for other in found]
+        texts = [(other.id, other.title, other.compared_text(sight)) for other, sight in seen]
+        return most_alike(text, texts, self._duplicates)
 
     async def add(self, listing: L) -> tuple[L, bool]:
         """Store a new listing; returns the stored one and whether this call stored it.
@@ -153,15 +174,16 @@ class Listings[L: Listing]:
                 await self.records.change(listing.id, withdraw)
 
     def _visible_to(self, by: Actor) -> Mapping[str, Any]:
-        shown: list[dict[str, Any]] = [
-            {"content.visibility": {"$in": [Visibility.PUBLIC.value, Visibility.SUMMARY.value]}}
-        ]
+        return {"$or": [{"content.visibility": Visibility.SUMMARY.value}, *self._wholly_visible_to(by)]}
+
+    def _wholly_visible_to(self, by: Actor) -> list[dict[str, Any]]:
+        shown: list[dict[str, Any]] = [{"content.visibility": Visibility.PUBLIC.value}]
         if by.party is not None:
             shown += [
                 self._owned_by(by.party),
                 {"content.audience": by.party, "content.visibility": Visibility.TARGETED.value},
             ]
-        return {"$or": shown}
+        return shown
 
     def _owned_by(self, party: str) -> dict[str, Any]:
         raise NotImplementedError

@@ -31,7 +31,7 @@ class Needs(Listings[Need]):
             channel=channel,
             confirmed=now,
             rules=self.rules,
-            bands=self.bands_of(content.compared),
+            bands=self.bands_of(content),
             by=by,
             now=now,
         )
@@ -39,7 +39,7 @@ class Needs(Listings[Need]):
 
     async def revise(self, id_: str, content: NeedText, by: Actor, if_revision: int | None) -> Need:
         """Replace what it says. Raises Forbidden, Refused, Invalid, VersionConflict."""
-        bands, now = self.bands_of(content.compared), self._clock.now()
+        bands, now = self.bands_of(content), self._clock.now()
         return await self.change(id_, by, lambda need: need.revise(content, bands, by, now), if_revision)
 
     async def pause(self, id_: str, reason: Reason | None, by: Actor, if_revision: int | None) -> Need:
@@ -87,7 +87,7 @@ class Needs(Listings[Need]):
             channel=NeedChannel.INTAKE,
             confirmed=confirmed,
             rules=self.rules,
-            bands=self.bands_of(content.compared),
+            bands=self.bands_of(content),
             by=by,
             now=self._clock.now(),
             origin=origin,

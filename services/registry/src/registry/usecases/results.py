@@ -27,7 +27,7 @@ class Results(Listings[Result]):
 
     async def revise(self, id_: str, content: ResultText, by: Actor, if_revision: int | None) -> Result:
         """Replace what it says. Raises Forbidden, Refused, Invalid, VersionConflict."""
-        bands, now = self.bands_of(content.compared), self._clock.now()
+        bands, now = self.bands_of(content), self._clock.now()
         return await self.change(id_, by, lambda result: result.revise(content, bands, by, now), if_revision)
 
     async def renew(self, id_: str, reason: Reason | None, by: Actor, if_revision: int | None) -> Result:
@@ -66,7 +66,7 @@ class Results(Listings[Result]):
             parties=parties,
             confirmed=confirmed,
             rules=self.rules,
-            bands=self.bands_of(content.compared),
+            bands=self.bands_of(content),
             by=by,
             now=self._clock.now(),
             origin=origin,
