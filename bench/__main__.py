@@ -29,7 +29,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="轮数，取中位数 · rounds, the median counts")
     parser.add_argument("--events", type=int, default=4_000, help="每轮事件数 · events of a round of paths")
     parser.add_argument("--consumed", type=int, default=40_000, help="只消费的事件数 · events consumed alone")
-    parser.add_argument("--results", type=int, default=2_000, help="延迟测量前上架的成果 · results listed beforehand")
+    parser.add_argument("--results", type=int, default=100, help="延迟测量前上架的成果 · results listed beforehand")
     parser.add_argument("--light", type=int, default=30, help="每秒 20 条的秒数 · seconds at 20 needs/s")
     parser.add_argument("--heavy", type=int, default=20, help="每秒 100 条的秒数 · seconds at 100 needs/s")
     parser.add_argument("--fed", type=int, default=100_000, help="内存测量的事件数 · events fed for the memory figure")

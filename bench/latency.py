@@ -2,8 +2,8 @@
 
 The need is accepted at its NeedPosted's own time. A proposal is stored at the latest when the relay hands its record to
 Kafka, so the record's timestamp is an upper bound. A mail is handed over when the receiver has it on disk, by the
-receiver's clock. Every need and every result is demonstration data; only the parties that post needs have a contact,
-and have agreed to mails about what waits for them, so a proposal brings one mail.
+receiver's clock. Every need and every result is demonstration data. Every party has a contact; those of the parties that
+post needs have agreed to mails about what waits for them, the others have not, so a proposal brings one mail.
 """
 
 import asyncio
@@ -99,10 +99,10 @@ class _Town:
 async def _settle(people: People, results: int, say: Say) -> _Town:
     institutes = [await _party(people, f"（演示）研究院 {number}", "institute") for number in range(PARTIES)]
     firms = [await _party(people, f"（演示）企业 {number}", "enterprise") for number in range(PARTIES)]
-    for number, firm in enumerate(firms):
-        consent = {"purpose": "action", "channel": "email", "text_version": "demo"}
-        contact = {"party": firm, "person_name": "演示联系人", "email": f"firm{number}@park.example"}
-        body = {**contact, "channels": ["email"], "consents": [consent]}
+    consent = {"purpose": "action", "channel": "email", "text_version": "demo"}
+    for number, party in enumerate([*firms, *institutes]):
+        contact = {"party": party, "person_name": "演示联系人", "email": f"contact{number}@park.example"}
+        body = {**contact, "channels": ["email"], "consents": [consent] if party in firms else []}
         await people.do(OPERATOR, "POST", "registry", "/v1/contacts", body=body)
     slots = asyncio.Semaphore(AT_ONCE)
 
@@ -148,11 +148,13 @@ async def _phase(stack: Stack, people: People, town: _Town, phase: Phase, watch:
         for name, process in processes.items()
     }
     mailed = await _mailed(people, watch, posted)
+    wanted = set(posted)
     proposed = {need: watch.proposed[need] for need in posted if need in watch.proposed}
     found = {
         "rate": phase.rate,
         "reached": len(posted) / took,
         "needs": len(posted),
+        "proposals": sum(need in wanted for need in watch.matches.values()),
         "proposed_ms": _figures([at - watch.accepted[need] for need, at in proposed.items()]),
         "mailed_ms": _figures([at - watch.accepted[need] for need, at in mailed.items()]),
         "services": services,

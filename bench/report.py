@@ -55,13 +55,23 @@ def consumers(measured: dict[str, Measured], found: dict[str, Any]) -> None:
 def latency(found: dict[str, Any]) -> None:
     """From an accepted need to its proposal and to the mail about it."""
     table = Table(title="延迟（毫秒） · latency in ms")
-    heads = ("需求/秒 needs/s", "需求 needs", "提议 p50", "p99", "交给邮件 p50", "p99", "未见 missing", "load")
+    heads = (
+        "需求/秒 needs/s",
+        "需求 needs",
+        "提议 proposals",
+        "提议 p50",
+        "p99",
+        "交给邮件 p50",
+        "p99",
+        "未见 missing",
+        "load",
+    )
     for head in heads:
         table.add_column(head, justify="right")
     for phase in found["latency"]["phases"]:
         proposed, mailed = phase["proposed_ms"], phase["mailed_ms"]
         table.add_row(
-            str(phase["rate"]), str(phase["needs"]), f"{proposed['p50']:.0f}", f"{proposed['p99']:.0f}",
+            str(phase["rate"]), str(phase["needs"]), str(phase["proposals"]), f"{proposed['p50']:.0f}", f"{proposed['p99']:.0f}",
             f"{mailed['p50']:.0f}", f"{mailed['p99']:.0f}",
             f"{phase['needs'] - proposed['count']} / {phase['needs'] - mailed['count']}", f"{phase['load']:.1f}",
         )  # fmt: skip

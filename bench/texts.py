@@ -1,4 +1,9 @@
-"""Demonstration texts for the latency figures: each result speaks of things of its own, each need of one result."""
+"""Demonstration texts for the latency figures: each result speaks of things of its own, each need of one result.
+
+A result draws ten terms and one of several ways to speak of them, so a few others resemble it and most do not, as in a
+market of many fields. With fewer terms every need finds its five proposals among near-copies, and the figures would
+show five times as many mails as a need is worth.
+"""
 
 import random
 from typing import Any
@@ -23,26 +28,63 @@ _METHODS = (
     "静电纺丝 溶胶凝胶 磁控溅射 原子层沉积 超临界萃取 膜分离 梯度洗脱 定点突变 高通量筛选 定向进化 "
     "热等静压 增材制造 精密研磨 超声辅助 电火花 水射流"
 )
+_MATERIALS = (
+    "钛合金 铌酸锂 碳化硅 氮化镓 氧化锆 聚酰亚胺 石墨烯 钼铜 钨铼 镍钛 硼硅酸盐 磷酸铁锂 "
+    "壳聚糖 海藻酸 胶原蛋白 聚乳酸 丙烯酸 环氧 有机硅 氟橡胶 芳纶 玄武岩 竹浆 木质素 "
+    "稀土永磁 非晶铁芯 硫化锌 锗硅 砷化铟 钙钛矿 沸石 膨润土 水滑石 生物炭 煤矸石 赤泥 "
+    "酵母 藻类 真菌 噬菌体 大豆 油菜 水稻 柑橘 茶多酚 虾青素 透明质酸 角鲨烷"
+)
+_CONDITIONS = (
+    "超低温 高湿 强振动 真空 深海 高盐 强辐射 高海拔 酸雾 粉尘 夜间 高速 微重力 变负荷 多批次 长周期 "
+    "小样品 强磁场 高压差 冷启动 大温差 无尘 密闭 野外"
+)
+MATERIALS, CONDITIONS = _MATERIALS.split(), _CONDITIONS.split()
 THINGS, PROPERTIES, METHODS = _THINGS.split(), _PROPERTIES.split(), _METHODS.split()
 SECTOR = Sector.of("precision_instruments").model_dump(mode="json", exclude_none=True)
 
 
-def _words(number: int) -> tuple[str, str, str, str]:
+_SUMMARIES = (
+    "面向{a}，用{m}降低{p}，配合{n}改善{q}，已在中试装置上运行。",
+    "{m}与{n}结合，解决{a}长期存在的{p}；对{b}的{q}同样有效。",
+    "在{b}上验证：{q}由{n}控制，{a}的{p}不再超限，核心是{m}。",
+    "以{n}处理{b}，再以{m}修正{a}，使{p}和{q}同时达标。",
+    "团队五年攻关，{a}、{b}、{c}三类装备采用{m}后{p}明显下降，{r}稳定。",
+)
+_PROBLEMS = (
+    "{c}的{r}受{p}牵制，{o}成本高。",
+    "现有{a}一旦{p}失控，{c}随之停机。",
+    "{b}与{c}配套时，{r}、{s}此消彼长。",
+    "进口{c}昂贵，国产件{s}不过关。",
+)
+_DIFFICULTIES = (
+    "我厂{a}投产以来{p}居高不下，连带{b}的{q}变差，试过{o}没有效果，听说{m}可行。",
+    "产线上的{b}要求{q}翻一番，瓶颈在{a}的{p}；希望用{m}或{n}改造。",
+    "客户退货集中在{p}，根源疑似{a}；{c}的{r}也要一并解决，倾向{n}。",
+    "{a}、{b}换型频繁，{p}每次都要重新摸索，盼有{m}一类成熟做法。",
+)
+
+
+def _words(number: int) -> tuple[dict[str, str], random.Random]:
     # Seeded by its number: a need draws the same words as the result it is about, in every process.
     drawn = random.Random(number)
-    one, other = drawn.sample(PROPERTIES, 2)
-    return drawn.choice(THINGS), one, other, drawn.choice(METHODS)
+    things = [made + thing for made, thing in zip(drawn.sample(MATERIALS, 3), drawn.sample(THINGS, 3), strict=True)]
+    properties = [
+        f"{condition}{named}"
+        for condition, named in zip(drawn.sample(CONDITIONS, 4), drawn.sample(PROPERTIES, 4), strict=True)
+    ]
+    terms = (*things, *properties, *drawn.sample(METHODS, 3))
+    return dict(zip("abcpqrsmno", terms, strict=True)), drawn
 
 
 def result(number: int, party: str) -> dict[str, Any]:
     """Body of the request that lists result ``number``."""
-    thing, one, other, method = _words(number)
+    words, drawn = _words(number)
     return {
         "parties": [party],
-        "title": f"（演示）{method}改善{thing}{one}的方法 {number}",
-        "summary": f"用{method}降低{thing}的{one}，同时改善{other}，已在中试装置上运行。型号 M{number:05}。",
-        "problem": f"{thing}的{one}与{other}难以兼顾。",
-        "keywords": [thing, one, other, method],
+        "title": f"（演示）{words['a']}{words['p']}的{words['m']}技术 {number}",
+        "summary": drawn.choice(_SUMMARIES).format(**words) + f"型号 M{number:05}。",
+        "problem": drawn.choice(_PROBLEMS).format(**words),
+        "keywords": [words[key] for key in "apqmn"],
         "sectors": [SECTOR],
         "maturity": {"trl": 6, "stage": "中试"},
         "modes": ["技术许可"],
@@ -52,12 +94,13 @@ def result(number: int, party: str) -> dict[str, Any]:
 
 def need(number: int, about: int, party: str) -> dict[str, Any]:
     """Body of the request that posts a need which result ``about`` answers."""
-    thing, one, other, method = _words(about)
+    words, _ = _words(about)
+    difficulty = random.Random(number).choice(_DIFFICULTIES).format(**words)
     return {
         "party": party,
-        "title": f"（演示）{thing}{one}改善 {number}",
-        "difficulty": f"{thing}的{one}偏大，影响{other}，希望以{method}一类手段解决。现场型号 M{about:05}。",
-        "keywords": [thing, one, other, method],
+        "title": f"（演示）求{words['a']}{words['p']}治理办法 {number}",
+        "difficulty": f"{difficulty}现场型号 M{about:05}。",
+        "keywords": [words[key] for key in "apqm"],
         "sectors": [SECTOR],
         "negotiable": True,
     }

@@ -61,6 +61,10 @@ class Copies[C: EventData]:
         self._kind = kind
         self._clock = clock
 
+    def now(self) -> datetime:
+        """The present instant, by the clock that stamps what this process stores."""
+        return self._clock.now()
+
     async def put_content(self, id: str, sequence: int, content: C) -> Change:
         """Store the content that event number `sequence` of the item brought, unless a later one is stored."""
         change = Change(id, id, sequence, self._clock.now(), content.model_dump(mode="json"), None)

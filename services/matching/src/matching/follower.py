@@ -27,8 +27,8 @@ class Follower[C: EventData]:
     """Follows the copies of one kind. All methods are called in one event loop.
 
     A time stamp is the writer's clock, and a write may become visible a little after it: each reading therefore
-    begins `overlap` before the latest time stamp seen. What can still go wrong: a process whose clock lags by more than
-    the overlap writes an item that this process misses until its second look or its next start.
+    begins `overlap` before the moment when the last one began. What can still go wrong: a process whose clock lags by
+    more than the overlap writes an item that this process misses until its second look or its next start.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Follower[C: EventData]:
         self._overlap = overlap
         self._closed: dict[str, tuple[int, bool]] = {}
         self._latest: datetime | None = None
+        self._read_at: datetime | None = None
         self._reading: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[int] | None = None
@@ -66,6 +67,7 @@ class Follower[C: EventData]:
         """Fill the index from the whole store, with progress in the log; return how many items it then holds."""
         begun, after, read = time.monotonic(), "", 0
         latest: datetime | None = None
+        read_at = self._copies.now()
         while page := await self._copies.changed(None, after, _PAGE):
             await self._take(page)
             latest = _later(latest, page)
@@ -75,7 +77,7 @@ class Follower[C: EventData]:
             read += len(page)
             if self._shelf.unsettled >= 5_000:
                 await self.settle()
-        self._latest = latest
+        self._latest, self._read_at = latest, read_at
         await self.settle()
         seconds = round(time.monotonic() - begun, 3)
         log.info("index rebuilt", index=self._name, items=len(self._shelf), seconds=seconds)
@@ -109,10 +111,11 @@ class Follower[C: EventData]:
         if earlier is not None:
             await asyncio.gather(earlier, return_exceptions=True)
         self._reading, self._next = self._next, None
-        await self._read(None if self._latest is None else self._latest - self._overlap)
+        await self._read(None if self._read_at is None else self._read_at - self._overlap)
 
     async def _read(self, since: datetime | None) -> None:
-        after, latest = "", self._latest
+        after, latest, read_at = "", self._latest, self._copies.now()
+        complete = since is None or (self._read_at is not None and since <= self._read_at - self._overlap)
         while page := await self._copies.changed(since, after, _PAGE):
             await self._take(page)
             latest, after = _later(latest, page), page[-1].key
@@ -121,6 +124,8 @@ class Follower[C: EventData]:
         # Only a whole reading moves the watermark: pages come in the order of keys, not of time. What this process
         # wrote itself never does, or it would hide what others wrote shortly before.
         self._latest = latest
+        if complete:
+            self._read_at = read_at if self._read_at is None else max(self._read_at, read_at)
 
     async def _take(self, page: Sequence[Change]) -> None:
         reopened: list[str] = []

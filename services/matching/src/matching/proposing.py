@@ -89,8 +89,9 @@ class Proposer:
         """Return whether need and results were still the same after writing."""
         market = self._market
         # Matches first, then the index: so every result that an existing match names is in what is searched.
-        existing = await market.matches.select({"proposal.need": need_id}, limit=_MATCHES_OF_A_NEED)
-        need = await market.needs.get(need_id)
+        existing, need = await asyncio.gather(
+            market.matches.select({"proposal.need": need_id}, limit=_MATCHES_OF_A_NEED), market.needs.get(need_id)
+        )
         if need is None:
             return True
         if not need.is_open:
@@ -159,8 +160,9 @@ class Proposer:
         """Look again after writing: a withdrawal or revision that did not see our match must be seen by us."""
         market = self._market
         results_then = {pair.result.id: pair.result.versions for pair in proposed}
-        need_now = await market.needs.get(need.id)
-        results_now = await market.results.get_many(list(results_then))
+        need_now, results_now = await asyncio.gather(
+            market.needs.get(need.id), market.results.get_many(list(results_then))
+        )
         return (
             need_now is not None
             and need_now.versions == need.versions
