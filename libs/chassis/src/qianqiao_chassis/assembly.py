@@ -36,6 +36,7 @@ def http_app(
         idempotency,
         max_body=settings.http_max_body,
         body_timeout_s=settings.http_body_timeout_s,
+        body_budget=settings.http_body_budget,
         access_log=settings.http_access_log,
     )
     return build_app(health.service, [*routes, system], edge)

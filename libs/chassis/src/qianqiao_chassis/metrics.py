@@ -21,5 +21,6 @@ CLEAR_ROUNDS = _meter.create_counter("qianqiao.relay.rounds", description="bulk 
 SWEPT = _meter.create_counter("qianqiao.relay.swept", description="events found by the sweep, not by the write")
 OUTBOX_PENDING = _meter.create_gauge("qianqiao.relay.pending", description="events woken and not yet cleared")
 OUTBOX_OLDEST = _meter.create_gauge("qianqiao.relay.oldest_age", unit="s", description="age of the oldest stored event")
+BODIES_REFUSED = _meter.create_counter("qianqiao.http.bodies_refused", description="bodies the budget had no room for")
 DUE_CLAIMED = _meter.create_counter("qianqiao.due.claimed", description="due documents handed to a handler")
 DUE_FAILED = _meter.create_counter("qianqiao.due.failed", description="due handlers that raised")

@@ -59,6 +59,13 @@ class ServiceSettings(BaseSettings):
     http_body_timeout_s: float = Field(
         20.0, gt=0, description="接收请求体的时限（秒）/ time to receive a request body, in seconds", examples=[20]
     )
+    http_body_budget: int = Field(
+        67_108_864,
+        ge=1024,
+        description="本进程同时持有的请求体总上限（字节），超出时答 503；至少容得下一个最大的请求体 / "
+        "bytes of request bodies that a process holds at one time, 503 beyond; one largest body always fits",
+        examples=[67_108_864],
+    )
     http_access_log: bool = Field(
         False, description="记录每个请求一行日志 / one log line for each request", examples=[True]
     )

@@ -23,6 +23,7 @@ class Edge:
     idempotency: IdempotencyStore
     max_body: int = 1_048_576
     body_timeout_s: float = 20.0
+    body_budget: int = 67_108_864
     access_log: bool = False
 
 
@@ -51,7 +52,7 @@ def build_app(service: str, routes: Sequence[Routes], edge: Edge) -> ASGIApp:
     """Return the whole application: context → body → idempotency → API, in this order, outermost first."""
     api = build_api(service, routes)
     once = Idempotency(api, store=edge.idempotency)
-    bounded = BodyLimit(once, limit=edge.max_body, timeout_s=edge.body_timeout_s)
+    bounded = BodyLimit(once, limit=edge.max_body, timeout_s=edge.body_timeout_s, budget=edge.body_budget)
     return RequestContext(bounded, authenticator=edge.authenticator, access_log=edge.access_log)
 
 
