@@ -1,11 +1,17 @@
-"""Handling, parking and retrying on every store given."""
+"""Dispatching, parking and retrying on every store given."""
 
 import json
 
-from qianqiao_chassis.testing.conformance.dispatch import TOPIC, DispatchSuite, Service, stream
+from qianqiao_chassis.testing.conformance.brokerless import TOPIC, Service, stream
+from qianqiao_chassis.testing.conformance.dispatch import DispatchSuite
+from qianqiao_chassis.testing.conformance.parking import ParkingSuite
 
 
 class TestDispatch(DispatchSuite):
+    pass
+
+
+class TestParking(ParkingSuite):
     async def test_what_breaks_its_contract_is_parked_with_the_path_of_each_error(self, it: Service) -> None:
         good = stream("n-1", 1)[0]
         body = json.loads(good.value or b"")
