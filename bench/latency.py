@@ -2,8 +2,8 @@
 
 The need is accepted at its NeedPosted's own time. A proposal is stored at the latest when the relay hands its record to
 Kafka, so the record's timestamp is an upper bound. A mail is handed over when the receiver has it on disk, by the
-receiver's clock. Every need and every result is demonstration data. Every party has a contact; those of the parties that
-post needs have agreed to mails about what waits for them, the others have not, so a proposal brings one mail.
+receiver's clock. Every need and every result is demonstration data. Every party has a contact; those of the parties
+that post needs have agreed to mails about what waits for them, the others have not, so a proposal brings one mail.
 """
 
 import asyncio

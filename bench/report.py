@@ -71,8 +71,8 @@ def latency(found: dict[str, Any]) -> None:
     for phase in found["latency"]["phases"]:
         proposed, mailed = phase["proposed_ms"], phase["mailed_ms"]
         table.add_row(
-            str(phase["rate"]), str(phase["needs"]), str(phase["proposals"]), f"{proposed['p50']:.0f}", f"{proposed['p99']:.0f}",
-            f"{mailed['p50']:.0f}", f"{mailed['p99']:.0f}",
+            str(phase["rate"]), str(phase["needs"]), str(phase["proposals"]),
+            f"{proposed['p50']:.0f}", f"{proposed['p99']:.0f}", f"{mailed['p50']:.0f}", f"{mailed['p99']:.0f}",
             f"{phase['needs'] - proposed['count']} / {phase['needs'] - mailed['count']}", f"{phase['load']:.1f}",
         )  # fmt: skip
     console.print(table)

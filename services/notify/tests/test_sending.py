@@ -265,8 +265,9 @@ async def test_two_workers_hand_a_delivery_over_once(
         await story.introduce(harness, **EMAIL_ONLY)
         await harness.deliver(story.proposed(), subject=story.match)
         ids = [row["id"] for row in await rows(harness, state="ready")]
-        handle = sender_of(harness).handle
-        await asyncio.gather(*(handle(id) for id in ids for _ in range(4)))
+        sender = sender_of(harness)
+        due = [await sender._deliveries.get(id) for id in ids for _ in range(4)]
+        await asyncio.gather(*(sender.handle(delivery) for delivery in due))
         assert len(smtp.messages) == len(ids) == 2
 
 
@@ -293,7 +294,7 @@ async def test_an_answer_is_written_down_after_a_store_outage(
         monkeypatch.setattr(sender, "_rest", rest)
         monkeypatch.setattr(sender._deliveries, "save", failing)
         (first, _) = [row["id"] for row in await rows(harness, state="ready")]
-        await sender.handle(first)
+        await sender.handle(await sender._deliveries.get(first))
         assert rests == [0.2, 0.5, 1.0]
         assert await states(harness) == ["email accepted", "email ready"]
         assert len(smtp.messages) == 1

@@ -6,11 +6,12 @@ from contextlib import suppress
 from contextvars import copy_context
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import structlog
 
 from qianqiao_chassis import metrics
+from qianqiao_chassis.aggregate import Aggregate
 from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.context import caused_by, continued_span
 from qianqiao_chassis.errors import StoreUnavailable
@@ -21,14 +22,14 @@ _log = structlog.get_logger("qianqiao.due")
 _LONGEST_WAIT: Final = timedelta(minutes=10)
 
 
-class DueLoop:
-    """Calls `handler(id)` for every aggregate of `repository` whose `due_at()` has passed.
+class DueLoop[A: Aggregate]:
+    """Calls `handler(aggregate)` for every aggregate of `repository` whose `due_at()` has passed.
 
-    Each is claimed for `lease`; the handler must change and save the aggregate (a save ends the lease and stores
-    the next `due_at`). A handler that saves nothing is called again when the lease is over, one that fails after
-    a growing wait, one that dies with its process by another process after the lease. Two calls for one aggregate can
-    overlap when a handler outlives its lease: the revision check of the save decides. A handler is cut off after
-    `longest`, and counts as failed.
+    Each is claimed for `lease` and given as it was then; the handler must change and save it: the save ends the lease,
+    stores the next `due_at`, and finds out if somebody else was faster. A handler that saves nothing is called again
+    when the lease is over, one that fails after a growing wait, one that dies with its process by another process after
+    the lease. Two calls for one aggregate can overlap when a handler outlives its lease: the revision check of the save
+    decides. A handler is cut off after `longest`, and counts as failed.
     What a write of this process leaves due at once is claimed by the write itself while there is a free place.
     The handler runs under the cause of the write that left the due time, so the story and its trace go on.
     `async with` runs it; `run_once()` is for tests.
@@ -36,8 +37,8 @@ class DueLoop:
 
     def __init__(
         self,
-        repository: Repository[Any],
-        handler: Callable[[str], Awaitable[None]],
+        repository: Repository[A],
+        handler: Callable[[A], Awaitable[None]],
         clock: Clock,
         *,
         lease: timedelta = timedelta(seconds=30),
@@ -130,7 +131,8 @@ class DueLoop:
     async def _claim_all(self) -> int:
         claims = 0
         while True:
-            await self._room.wait()
+            while not self._free:  # a write may have taken the place that woke us
+                await self._room.wait()
             places = self._free
             self._occupy(places)
             now, claimed = self._clock.now(), list[DueClaim]()
@@ -164,7 +166,7 @@ class DueLoop:
         try:
             with caused_by(claim.cause), continued_span(f"due {self._repository.name}", claim.cause.traceparent):
                 async with asyncio.timeout(self._longest):
-                    await self._handler(claim.id)
+                    await self._handler(self._repository.claimed(claim))
         except StoreUnavailable:
             # The lease ends by itself; nothing was learnt about this aggregate.
             return

@@ -75,12 +75,12 @@ class Chassis[S: ServiceSettings]:
     def due[A: Aggregate](
         self,
         repository: Repository[A],
-        handler: Callable[[str], Awaitable[None]],
+        handler: Callable[[A], Awaitable[None]],
         *,
         lease: timedelta = timedelta(seconds=30),
         concurrency: int = 8,
     ) -> None:
-        """Call `handler(id)` for every aggregate whose `due_at()` has passed; see DueLoop for what it must do."""
+        """Call `handler(aggregate)` for each one whose `due_at()` has passed; see DueLoop for what it must do."""
         self.due_work.append(DueWork(repository, handler, lease, concurrency))
 
     def background(self, name: str, work: Hook) -> None:

@@ -24,6 +24,10 @@ class LateWaker:
         if self.relay is not None:
             self.relay.wake(outbox, id, entries)
 
+    def known(self, outbox: Outbox, id: str) -> int:
+        """See Waker."""
+        return 0 if self.relay is None else self.relay.known(outbox, id)
+
 
 class Wiring:
     """Makes repositories and projections over one store, and remembers them for the relay and for the start."""

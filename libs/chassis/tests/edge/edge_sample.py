@@ -138,8 +138,9 @@ def compose(chassis: Chassis[SampleSettings]) -> None:
             raise RuntimeError("poison")
         await names.put(event.subject, event.sequence, {"name": event.data.name})
 
-    async def remind(id: str) -> None:
-        await notes.change(id, Note.close)
+    async def remind(note: Note) -> None:
+        note.close()
+        await notes.save(note)
 
     chassis.serve(note_routes(notes), other_routes(names, chassis.settings.greeting))
     chassis.consume(subscriptions)

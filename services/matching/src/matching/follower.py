@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 import structlog
 from qianqiao_contracts import EventData
 
-from matching.copies import Change, Copies, Status
+from matching.copies import Change, Copies, Copy, Status
 from matching.engine.items import Item
 from matching.engine.shelf import Shelf
 
@@ -18,6 +19,9 @@ _BREATH: Final = 0.003
 """Seconds of indexing after which the event loop gets a turn."""
 _SETTLE_FROM: Final = 500
 """So many fresh items make their index be brought up to date at once, whoever is responsible for it otherwise."""
+
+_COPIES: Final = 1_000
+"""Copies kept in memory: those that were proposed last."""
 
 type Put = Callable[[Item, int], bool]
 log = structlog.get_logger(__name__)
@@ -40,6 +44,7 @@ class Follower[C: EventData]:
         put: Put,
         *,
         overlap: timedelta,
+        fresh_for: float,
     ) -> None:
         self._name = name
         self._copies = copies
@@ -47,6 +52,9 @@ class Follower[C: EventData]:
         self._shelf = shelf
         self._put = put
         self._overlap = overlap
+        self._fresh_for = fresh_for
+        self._fresh_until = 0.0
+        self._copied: OrderedDict[str, Copy[C]] = OrderedDict()
         self._closed: dict[str, tuple[int, bool]] = {}
         self._latest: datetime | None = None
         self._read_at: datetime | None = None
@@ -83,8 +91,14 @@ class Follower[C: EventData]:
         log.info("index rebuilt", index=self._name, items=len(self._shelf), seconds=seconds)
         return len(self._shelf)
 
-    async def catch_up(self) -> None:
-        """Take in everything that was stored before this call. Calls made during a reading share the next one."""
+    async def catch_up(self, *, to_the_last: bool = False) -> None:
+        """Take in what others stored up to a fraction of a second ago; calls made during a reading share the next one.
+
+        Two items that meet within that fraction on two processes are matched by the second look. With `to_the_last`
+        everything that was stored before this call is taken in.
+        """
+        if time.monotonic() < self._fresh_until and not to_the_last:
+            return
         if self._next is None:
             self._next = asyncio.create_task(self._read_after(self._reading), name=f"catch up {self._name}")
         await asyncio.shield(self._next)
@@ -96,6 +110,22 @@ class Follower[C: EventData]:
     async def take(self, change: Change) -> None:
         """Take in one change that this process stored itself, without a reading."""
         await self._take([change])
+
+    async def copies(self, ids: Sequence[str]) -> dict[str, Copy[C]]:
+        """Return the copies of items as this process knows them: from memory where that is the version it follows."""
+        known = {id: copy for id in ids if (copy := self._copied.get(id)) and copy.versions == self._versions(id)}
+        if missing := [id for id in ids if id not in known]:
+            read = await self._copies.get_many(missing)
+            known |= read
+            self._copied.update(read)
+        for id in known:
+            self._copied.move_to_end(id)
+        while len(self._copied) > _COPIES:
+            self._copied.popitem(last=False)
+        return known
+
+    def _versions(self, id: str) -> tuple[int, int]:
+        return self._shelf.version(id), self._closed.get(id, (0, False))[0]
 
     async def settle(self) -> int:
         """Bring fresh items into the candidate index, in a thread; return how many changes that were."""
@@ -115,6 +145,7 @@ class Follower[C: EventData]:
 
     async def _read(self, since: datetime | None) -> None:
         after, latest, read_at = "", self._latest, self._copies.now()
+        fresh_until = time.monotonic() + self._fresh_for
         complete = since is None or (self._read_at is not None and since <= self._read_at - self._overlap)
         while page := await self._copies.changed(since, after, _PAGE):
             await self._take(page)
@@ -126,6 +157,7 @@ class Follower[C: EventData]:
         self._latest = latest
         if complete:
             self._read_at = read_at if self._read_at is None else max(self._read_at, read_at)
+            self._fresh_until = max(self._fresh_until, fresh_until)
 
     async def _take(self, page: Sequence[Change]) -> None:
         reopened: list[str] = []

@@ -48,15 +48,19 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
 
 def _market(chassis: Chassis[MatchingSettings]) -> Market:
     engine = Engine()
-    overlap = timedelta(seconds=chassis.settings.overlap_s)
+    overlap, fresh_for = timedelta(seconds=chassis.settings.overlap_s), chassis.settings.reread_s
     changed = [Index(("changed_at", 1))]
     needs = Copies(chassis.projection("needs", indexes=changed), NeedContent, chassis.clock)
     results = Copies(chassis.projection("results", indexes=changed), ResultContent, chassis.clock)
     return Market(
         needs=needs,
         results=results,
-        followed_needs=Follower("needs", needs, need_item, engine.needs, engine.put_need, overlap=overlap),
-        followed_results=Follower("results", results, result_item, engine.results, engine.put_result, overlap=overlap),
+        followed_needs=Follower(
+            "needs", needs, need_item, engine.needs, engine.put_need, overlap=overlap, fresh_for=fresh_for
+        ),
+        followed_results=Follower(
+            "results", results, result_item, engine.results, engine.put_result, overlap=overlap, fresh_for=fresh_for
+        ),
         engine=engine,
         matches=chassis.repository(
             "matches",

@@ -68,7 +68,10 @@ class Proposer:
     async def refresh(self, need_id: str) -> None:
         """Propose what fits the need best now; take back what nobody answered and no longer does. Idempotent."""
         async with self._alone(need_id):
-            for _ in range(_ROUNDS):
+            for number in range(_ROUNDS):
+                # What changed while we wrote may not be in this process's view yet.
+                if number:
+                    await self._market.followed_results.catch_up(to_the_last=True)
                 if await self._refresh_once(need_id):
                     return
         # Still moving after three rounds: whoever moved it refreshes it, too, and the second look follows.
@@ -109,7 +112,7 @@ class Proposer:
         pairs: dict[str, Pair] = {}
         chosen: list[str] = []
         for some in batched(fitting, _READ_AT_ONCE, strict=False):
-            results = await self._market.results.get_many([ranked.id for ranked in some])
+            results = await self._market.followed_results.copies([ranked.id for ranked in some])
             for ranked in some:
                 if (result := results.get(ranked.id)) is not None:
                     pair = Pair.of(need, result, ranked.score)

@@ -22,6 +22,14 @@ class MatchingSettings(ServiceSettings):
         "seconds by which readings of the store overlap; keep it above the clock difference between processes",
         examples=[2],
     )
+    reread_s: float = Field(
+        0.25,
+        ge=0,
+        le=5,
+        description="多少秒之内不重复追赶其他进程的变更（同时到达的由第二次查看补上）/ "
+        "seconds for which a reading of other processes' changes is fresh; the second look finds what met in between",
+        examples=[0.25],
+    )
     settle_every_s: float = Field(
         0.5,
         gt=0,

@@ -137,21 +137,20 @@ class Matching:
 
     # ---- timers ----------------------------------------------------------------------------------------------------
 
-    async def lapse(self, match_id: str) -> None:
+    async def lapse(self, due: Match) -> None:
         """Close a match whose time is over; the next best may take its place."""
         lapsed: list[bool] = []
-        match = await self.market.matches.change(match_id, lambda held: lapsed.append(held.lapse(self.now())))
+        match = await self.market.matches.change(due.id, lambda held: lapsed.append(held.lapse(self.now())))
         if lapsed[-1]:
             await self.second.name(match.proposal.need)
 
-    async def look_again(self, look_id: str) -> None:
+    async def look_again(self, look: Look) -> None:
         """Refresh the needs that a look covers, where any result changed at about the same time."""
-        look = await self.looks.get(look_id)
         for need in look.needs:
             await self.proposer.refresh(need)
         if look.since is not None and look.until is not None:
             await self._look_between(look.since, look.until)
-        await self.looks.change(look_id, lambda held: held.done(look))
+        await self.looks.change(look.id, lambda held: held.done(look))
 
     async def _look_between(self, since: datetime, until: datetime) -> None:
         followed = self.market.followed_results

@@ -51,7 +51,7 @@ def compose(chassis: Chassis[NotifySettings]) -> None:
     receipts = Receipts(book, deliveries, clock, _receipt_key(settings))
 
     chassis.consume(events.subscriptions(planner, contacts, names, forgetting))
-    chassis.due(deliveries, sender.handle)
+    chassis.due(deliveries, sender.handle, concurrency=16)
     chassis.due(notices, planner.look_again)
     chassis.background("release-held", lambda: _release_held(sender))
     chassis.serve(api.routes(deliveries, receipts, load_table("reasons.toml")["reasons"], book))

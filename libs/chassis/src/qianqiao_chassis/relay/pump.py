@@ -101,6 +101,11 @@ class Pump:
                 self._enqueue(lane)
         return new
 
+    def known(self, id: str) -> int:
+        """The last event of the document that was put in here, or published and not forgotten; 0 for none."""
+        lane = self._lanes.get(id)
+        return self._done.get(id, 0) if lane is None else lane.highest
+
     async def sweep(self, stored_before: datetime, limit: int) -> tuple[datetime | None, int]:
         """Look in the store; return when the oldest waiting event was stored, and how many were not known here."""
         waiting = await self._outbox.waiting(stored_before, limit)

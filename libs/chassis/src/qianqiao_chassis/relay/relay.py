@@ -60,6 +60,10 @@ class Relay:
         """Take note of the whole outbox of a document as it was right after a write; returns at once."""
         self._pumps[outbox.collection].wake(id, entries)
 
+    def known(self, outbox: Outbox, id: str) -> int:
+        """Up to which sequence the events of a document are known here; 0 for none."""
+        return self._pumps[outbox.collection].known(id)
+
     @property
     def pending(self) -> int:
         """Events known here and not yet cleared from the store."""

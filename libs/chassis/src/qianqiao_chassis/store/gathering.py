@@ -64,7 +64,11 @@ class Gathered[Q, A]:
     async def _answer(self, group: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         try:
             answers = await self._serve([request for request, _ in group])
-        except Exception as error:
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                for _, future in group:
+                    future.cancel()
+                raise
             if len(group) == 1 or isinstance(error, StoreUnavailable):
                 answers = [error] * len(group)
             else:

@@ -27,7 +27,11 @@ class Waker(Protocol):
     """Told of every write that stored events; must not block."""
 
     def wake(self, outbox: "Outbox", id: str, entries: Sequence[OutboxEntry]) -> None:
-        """Take note of the whole outbox of a document as it was right after a write."""
+        """Take note of the outbox of a document as it was right after a write, but for what is `known` already."""
+        ...
+
+    def known(self, outbox: "Outbox", id: str) -> int:
+        """Up to which sequence the events of a document are known already; 0 for none."""
         ...
 
 

@@ -88,17 +88,9 @@ class Repository[A: Aggregate]:
     async def add(self, aggregate: A) -> A:
         """Store a new aggregate with what it recorded. Raises AlreadyExists (id or a unique index), TooLarge."""
         entries = self._entries(aggregate)
-        state, _ = split_absent(self.kind, state_of(aggregate))
-        document: Document = {
-            "_id": aggregate.id,
-            "_rev": aggregate.revision + 1,
-            "_seq": aggregate.sequence + len(entries),
-            "_outbox": [entry.document() for entry in entries],
-            **state,
-        }
-        with self.timers.stamped(aggregate.id, aggregate.due_at()) as stamp:
-            document.update(stamp)
-            await self._adding.ask(document)
+        document, _ = self._next(aggregate, len(entries))
+        with self.timers.stamped(document, aggregate.due_at()) as stamp:
+            await self._adding.ask({**document, **stamp, "_outbox": [entry.document() for entry in entries]})
             self._stored(aggregate, entries, entries)
         return aggregate
 
@@ -125,19 +117,25 @@ class Repository[A: Aggregate]:
         if entries:
             guard[f"_outbox.{MAX_BACKLOG - 1}"] = {"$exists": False}
 
-        with self.timers.stamped(aggregate.id, aggregate.due_at()) as stamp:
-            update = self._update(aggregate, entries, stamp)
+        document, absent = self._next(aggregate, len(entries))
+        with self.timers.stamped(document, aggregate.due_at()) as stamp:
+            update: Document = {
+                "$set": {**document, **stamp},
+                "$unset": dict.fromkeys([*absent, *(name for name in DUE_FIELDS if name not in stamp)], ""),
+            }
+            if entries:
+                update["$push"] = {"_outbox": {"$each": [entry.document() for entry in entries]}}
 
             async def write(collection: Collection) -> Document | None:
                 return await collection.find_one_and_update(
                     guard, update, projection={"_outbox.s": 1}, return_document=ReturnDocument.AFTER
                 )
 
-            document = await self._store.run("find_one_and_update", self.name, write)
-            if document is None:
+            written = await self._store.run("find_one_and_update", self.name, write)
+            if written is None:
                 await self._explain(aggregate)
                 raise AssertionError("unreachable: _explain always raises")
-            self._stored(aggregate, entries, await self._whole_outbox(document, entries))
+            self._stored(aggregate, entries, await self._whole_outbox(written, entries))
         return aggregate
 
     async def change(self, id: str, decide: Callable[[A], None], *, if_revision: int | None = None) -> A:
@@ -195,6 +193,10 @@ class Repository[A: Aggregate]:
         """Claim up to `limit` aggregates that are due, longest first. Empty only when there is none."""
         return await self.timers.claim(now, lease_until, limit)
 
+    def claimed(self, claim: DueClaim) -> A:
+        """The aggregate as it was claimed."""
+        return aggregate_of(self.kind, claim.document)
+
     async def postpone_due(self, claim: DueClaim, until: datetime) -> None:
         """Move the end of a claim, unless a save has ended it meanwhile."""
         await self.timers.postpone(claim, until)
@@ -233,17 +235,11 @@ class Repository[A: Aggregate]:
     def _entries(self, aggregate: A) -> list[OutboxEntry]:
         return entries_of(aggregate, source=self._source, now=self._clock.now())
 
-    def _update(self, aggregate: A, entries: Sequence[OutboxEntry], stamp: Document) -> Document:
+    def _next(self, aggregate: A, events: int) -> tuple[Document, list[str]]:
+        """What a write stores, but for outbox and timer, and the fields that are absent then."""
         state, absent = split_absent(self.kind, state_of(aggregate))
-        revision = {"_rev": aggregate.revision + 1, "_seq": aggregate.sequence + len(entries)}
-        gone = [*absent, *(name for name in DUE_FIELDS if name not in stamp)]
-        update: Document = {
-            "$set": {**state, **revision, **stamp},
-            "$unset": dict.fromkeys(gone, ""),
-        }
-        if entries:
-            update["$push"] = {"_outbox": {"$each": [entry.document() for entry in entries]}}
-        return update
+        numbers = {"_rev": aggregate.revision + 1, "_seq": aggregate.sequence + events}
+        return {"_id": aggregate.id, **numbers, **state}, absent
 
     def _stored(self, aggregate: A, entries: Sequence[OutboxEntry], outbox: Sequence[OutboxEntry]) -> None:
         aggregate.revision += 1
@@ -253,11 +249,14 @@ class Repository[A: Aggregate]:
             self._waker.wake(self.outbox, aggregate.id, outbox)
 
     async def _whole_outbox(self, written: Document, entries: Sequence[OutboxEntry]) -> Sequence[OutboxEntry]:
-        """The outbox as the write left it. Its bodies are read only where older events still wait beside ours."""
-        waiting = [entry["s"] for entry in written.get("_outbox") or ()]
-        if waiting == [entry.sequence for entry in entries] or not entries:
+        """The outbox as the write left it. Bodies are read only where older events wait that the relay does not know:
+        those of a process that died, or of one that is at work beside us."""
+        if not entries or self._waker is None or self.outbox is None:
             return entries
         id = written["_id"]
+        known = self._waker.known(self.outbox, id)
+        if all(entry["s"] <= known or entry["s"] >= entries[0].sequence for entry in written.get("_outbox") or ()):
+            return entries
         try:
             document = await self._store.run(
                 "find_outbox", self.name, lambda c: c.find_one({"_id": id}, {"_outbox": 1})

@@ -22,12 +22,20 @@ DUE_FIELDS: Final = ("_due", "_cause", "_tries")
 
 @dataclass(frozen=True, slots=True)
 class DueClaim:
-    """An aggregate claimed by the due loop; `tries` counts the claims since its last save, this one included."""
+    """An aggregate claimed by the due loop, as it is stored without its outbox.
 
-    id: str
+    `tries` counts the claims since its last save, this one included.
+    """
+
+    document: Document
     tries: int
     cause: Cause
     lease_until: datetime
+
+    @property
+    def id(self) -> str:
+        """Of the aggregate."""
+        return str(self.document["_id"])
 
 
 class Taker(Protocol):
@@ -59,8 +67,10 @@ class Timers:
         self.taker: Taker | None = None
 
     @contextmanager
-    def stamped(self, id: str, due: datetime | None) -> Iterator[Document]:
+    def stamped(self, document: Document, due: datetime | None) -> Iterator[Document]:
         """Give the fields that the write inside the block must store; when it succeeds, the loop is told.
+
+        `document` is what the write stores, without its outbox.
 
         What is due at once and finds a loop with a free place is stored as claimed: nobody else looks at it, and it
         needs no claim of its own.
@@ -83,7 +93,7 @@ class Timers:
         except BaseException:
             taker.release()
             raise
-        taker.take(DueClaim(id, 1, cause, lease_until))
+        taker.take(DueClaim(document, 1, cause, lease_until))
 
     async def claim(self, now: datetime, lease_until: datetime, limit: int) -> list[DueClaim]:
         """Claim up to `limit` of what is due, longest first. Empty only when nothing is due."""
@@ -115,11 +125,11 @@ class Timers:
             return await collection.find_one_and_update(
                 {"_id": seen["_id"], "_due": seen["_due"]},
                 {"$set": {"_due": lease_until}, "$inc": {"_tries": 1}},
-                projection={"_tries": 1, "_cause": 1},
+                projection={"_outbox": 0},
                 return_document=ReturnDocument.AFTER,
             )
 
         document = await self._store.run("claim_due", self._collection, claim)
         if document is None:
             return None  # another process was faster, or a save moved it
-        return DueClaim(document["_id"], document["_tries"], Cause(*document.get("_cause", ())), lease_until)
+        return DueClaim(document, document["_tries"], Cause(*document.get("_cause", ())), lease_until)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from functools import cached_property
 from pathlib import Path
 
 KEPT = 5_000
@@ -25,6 +26,22 @@ class Mail:
     text: str
     message_id: str
     headers: dict[str, str]
+
+
+class Received:
+    """A mail as it came; read only when somebody looks, because that costs far more than taking it in."""
+
+    def __init__(self, number: int, sender: str, recipients: Iterable[str], content: bytes, received_at: str) -> None:
+        self.number = number
+        self._envelope = (sender, tuple(recipients))
+        self._content = content
+        self._received_at = received_at
+
+    @cached_property
+    def mail(self) -> Mail:
+        """The mail, read."""
+        sender, recipients = self._envelope
+        return parse_mail(self.number, sender, recipients, self._content, self._received_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +98,34 @@ class Inbox:
         self._folder = folder / "mail"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._texts_file = folder / "texts.jsonl"
-        self.mails: list[Mail] = []
+        self._received: list[Received] = []
         self.texts: list[Text] = []
         self._load()
 
     def _load(self) -> None:
         for file in sorted(self._folder.glob("*.eml")):
             envelope = json.loads(file.with_suffix(".json").read_text())
-            self.mails.append(parse_mail(int(file.stem), content=file.read_bytes(), **envelope))
+            self._received.append(Received(int(file.stem), content=file.read_bytes(), **envelope))
         if self._texts_file.exists():
             lines = self._texts_file.read_text(encoding="utf-8").splitlines()
             self.texts = [Text(**json.loads(line)) for line in lines]
 
-    def add_mail(self, sender: str, recipients: list[str], content: bytes) -> Mail:
-        """Store a mail before it is acknowledged to its sender."""
-        number = self.mails[-1].number + 1 if self.mails else 1
+    @property
+    def mails(self) -> list[Mail]:
+        """The mails still in memory."""
+        return [received.mail for received in self._received]
+
+    def add_mail(self, sender: str, recipients: list[str], content: bytes) -> int:
+        """Store a mail before it is acknowledged to its sender; return its number."""
+        number = self._received[-1].number + 1 if self._received else 1
         received_at = now()
         envelope = {"sender": sender, "recipients": recipients, "received_at": received_at}
         name = self._folder / f"{number:06}"
         name.with_suffix(".json").write_text(json.dumps(envelope, ensure_ascii=False), encoding="utf-8")
         name.with_suffix(".eml").write_bytes(content)
-        mail = parse_mail(number, sender, recipients, content, received_at)
-        self.mails = [*self.mails[-KEPT + 1 :], mail]
-        return mail
+        received = Received(number, sender, recipients, content, received_at)
+        self._received = [*self._received[-KEPT + 1 :], received]
+        return number
 
     def add_text(
         self, to: str, sender: str, text: str, *, parts: int, dlr_url: str = "", traceparent: str = ""
@@ -118,7 +140,7 @@ class Inbox:
 
     def mail(self, number: int) -> Mail | None:
         """The mail of that number, if it is still in memory."""
-        return next((one for one in self.mails if one.number == number), None)
+        return next((one.mail for one in self._received if one.number == number), None)
 
     def raw_mail(self, number: int) -> bytes | None:
         """The mail as it came over the wire."""

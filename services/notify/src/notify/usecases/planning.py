@@ -48,19 +48,18 @@ class Planner:
         ]
         await asyncio.gather(*told)
 
-    async def look_again(self, notice_id: str) -> None:
+    async def look_again(self, notice: Notice) -> None:
         """Try a waiting notice again; with the grace over, go on with what there is."""
-        notice = await self.notices.get(notice_id)
         rule = self.book.rule(notice.rule)
         now = self.clock.now()
         if notice.event is None or rule is None:
-            await self.notices.change(notice_id, Notice.done)
+            await self.notices.change(notice.id, Notice.done)
             return
         event = decode(notice.event.encode())
         data = self._read(event)
         missing = await self._write(rule, notice.occasion, event.subject, data, last_try=notice.is_last_try(now))
         await self.notices.change(
-            notice_id, lambda it: it.look_again(missing, self.book, now) if missing else it.done()
+            notice.id, lambda it: it.look_again(missing, self.book, now) if missing else it.done()
         )
 
     async def _tell(self, rule: Rule, occasion: Occasion, event: Event[EventData], data: Mapping[str, Any]) -> None:

@@ -47,13 +47,12 @@ class Sender:
         self._book, self._deliveries, self._contacts = book, deliveries, contacts
         self._channels, self._clock, self._rest = channels, clock, rest
 
-    async def handle(self, delivery_id: str) -> None:
+    async def handle(self, delivery: Delivery) -> None:
         """Do what is due for one delivery: hand it over, or stop waiting for an answer or a receipt."""
-        delivery = await self._deliveries.get(delivery_id)
         if is_waiting(delivery.state):
             await self._attempt(delivery)
         else:
-            await self._stop_waiting(delivery_id)
+            await self._stop_waiting(delivery.id)
 
     async def release_held(self) -> int:
         """Make ready what was held because its channel had no settings and has them now; return how many."""

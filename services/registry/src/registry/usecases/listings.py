@@ -115,7 +115,7 @@ class Listings[L: Listing]:
         """Forget a confirmation that waits for an agreement which was terminated; what is settled stays settled."""
         await self.records.change(id_, lambda listing: listing.drop_settlement(agreement))
 
-    async def expire(self, id_: str) -> None:
+    async def expire(self, due_listing: L) -> None:
         """Take a listing off the lists if its time has passed; for the due loop, which may call twice."""
         now = self._clock.now()
 
@@ -124,7 +124,7 @@ class Listings[L: Listing]:
             if due is not None and due <= now:
                 listing.expire(now)
 
-        await self.records.change(id_, decide)
+        await self.records.change(due_listing.id, decide)
 
     def bands_of(self, content: Screened) -> list[str]:
         """Return the fingerprint that is stored with a listing."""

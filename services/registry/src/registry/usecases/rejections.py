@@ -44,7 +44,7 @@ class Rejections:
             await self._refusals.add_once(Refusals.of(sender, self._clock.now()))
             await self._refusals.change(sender.id, decide)
 
-    async def sum_up(self, id_: str) -> None:
+    async def sum_up(self, due: Refusals) -> None:
         """Tell what was only counted in an hour that is over; for the due loop, which may call twice."""
         now = self._clock.now()
-        await self._refusals.change(id_, lambda held: held.sum_up(now))
+        await self._refusals.change(due.id, lambda held: held.sum_up(now))

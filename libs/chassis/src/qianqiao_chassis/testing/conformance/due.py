@@ -28,14 +28,16 @@ class Ringer:
         self.broken: set[str] = set()
         self.idle: set[str] = set()
 
-    async def __call__(self, id: str) -> None:
+    async def __call__(self, switch: Switch) -> None:
         """Note the call and take the due time away."""
+        id = switch.id
         self.calls.append(id)
         self.causes.append(current_cause())
         if id in self.broken:
             raise RuntimeError("broken")
         if id not in self.idle:
-            await self.switches.change(id, _settle)
+            _settle(switch)
+            await self.switches.save(switch)
 
 
 LEASE = timedelta(seconds=30)
@@ -91,10 +93,10 @@ class DueSuite(StoreSuite):
         looks = _looks(switches, monkeypatch)
         let_go, begun = asyncio.Event(), list[str]()
 
-        async def slow(id: str) -> None:
-            begun.append(id)
+        async def slow(it: Switch) -> None:
+            begun.append(it.id)
             await let_go.wait()
-            await switches.change(id, _settle)
+            await switches.change(it.id, _settle)
 
         async with DueLoop(switches, slow, clock, concurrency=1, every=3_600):
             await eventually(lambda: looks == [[]])
@@ -108,7 +110,7 @@ class DueSuite(StoreSuite):
     async def test_a_claim_written_by_a_process_that_died_is_taken_over(
         self, switches: Repository[Switch], ringer: Ringer, clock: FakeClock
     ) -> None:
-        async def died(id: str) -> None:
+        async def died(it: Switch) -> None:
             await asyncio.Event().wait()
 
         async with asyncio.timeout(10), DueLoop(switches, died, clock, lease=timedelta(seconds=0.2)) as dead:
@@ -135,8 +137,8 @@ class DueSuite(StoreSuite):
     ) -> None:
         calls: list[str] = []
 
-        async def stuck(id: str) -> None:
-            calls.append(id)
+        async def stuck(it: Switch) -> None:
+            calls.append(it.id)
             await asyncio.Event().wait()
 
         await switches.add(Switch(id="s-1", wake_at=START))
@@ -205,8 +207,7 @@ class DueSuite(StoreSuite):
         let_go = asyncio.Event()
         outcomes: list[str] = []
 
-        async def slow(id: str) -> None:
-            mine = await switches.get(id)
+        async def slow(mine: Switch) -> None:
             await let_go.wait()
             _settle(mine)
             try:
@@ -235,7 +236,7 @@ class DueSuite(StoreSuite):
     async def test_stopping_lets_a_handler_finish(self, switches: Repository[Switch], clock: FakeClock) -> None:
         begun, finished = asyncio.Event(), asyncio.Event()
 
-        async def slow(id: str) -> None:
+        async def slow(it: Switch) -> None:
             begun.set()
             await asyncio.sleep(0.05)
             finished.set()

@@ -37,6 +37,10 @@ class Woken:
         self.calls: list[tuple[str, list[int]]] = []
         self.bodies: list[bytes] = []
 
+    def known(self, outbox: Outbox, id: str) -> int:
+        """See Waker."""
+        return 0
+
     def wake(self, outbox: Outbox, id: str, entries: Sequence[OutboxEntry]) -> None:
         """See Waker."""
         self.calls.append((id, [entry.sequence for entry in entries]))
