@@ -6,6 +6,7 @@ closes.
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -128,6 +129,9 @@ class Process[S: ServiceSettings]:
         )
         self._watch("http", server.failed())
         self.port = server.port
+        # What the start has made stays for ever: looking through it again and again would only make long pauses.
+        gc.collect()
+        gc.freeze()
         log.info("serving", url=f"http://{settings.http_host}:{server.port}", only=self._only or "all")
 
     def _topics(self) -> list[str]:

@@ -23,7 +23,7 @@ class DueWork:
     """A timer: aggregates of `repository` that are due go to `handler`."""
 
     repository: Repository[Any]
-    handler: Callable[[str], Awaitable[None]]
+    handler: Callable[[Any], Awaitable[None]]
     lease: timedelta
     concurrency: int
 

@@ -1,4 +1,4 @@
-"""Records from Apache Kafka, in batches, to the dispatcher; one explicit commit per batch.
+"""Records from Apache Kafka, in batches, to the dispatcher; explicit commits, at most so many a second.
 
 FastStream is wrapped here and nowhere else. Its batch subscriber is used with manual acknowledgement, its own parsing
 and validation are bypassed, because one unusual header would cost the whole batch.
@@ -33,21 +33,27 @@ header_names.install()
 
 _log = structlog.get_logger("qianqiao.consumer")
 _FIRST_PAUSE: Final = 0.25
+_COMMIT_AGAIN: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerOptions:
     """How a group member behaves. Times in seconds unless they say milliseconds.
 
-    `poll_ms`: FastStream sleeps this long after every empty look, so it bounds the latency it adds at light load.
+    `poll_ms`: FastStream sleeps this long after every empty look, so it bounds the latency it adds at light load;
+    a look is empty only after `look_ms` without a record.
+    `commit_every`: batches that follow one another sooner share a commit, since at light load a batch is one record and
+    a commit costs the broker as much as a record. A process that is killed handles what it did in that time once more.
     `grace` bounds how long leaving waits for the batch in hand.
     """
 
     max_records: int = 500
     poll_ms: int = 10
+    look_ms: int = 250
     session_timeout_ms: int = 10_000
     heartbeat_interval_ms: int = 3_000
     max_poll_interval_ms: int = 300_000
+    commit_every: float = 0.1
     grace: float = 20.0
     longest_pause: float = 10.0
     watch_every: float = 5.0
@@ -81,6 +87,8 @@ class Consumer:
         self._stopping = asyncio.Event()
         self._changing = asyncio.Event()
         self._uncommitted: dict[TopicPartition, int] = {}
+        self._to_commit = asyncio.Event()
+        self._committer: asyncio.Task[None] | None = None
         self._settled: dict[TopicPartition, int] = {}
         self._parked_known = False
         self._pause = _FIRST_PAUSE
@@ -100,7 +108,9 @@ class Consumer:
         except BaseException:
             await self._broker.stop()
             raise
+        _look_longer(self._subscriber.consumer, self._options.look_ms)
         self._last_contact = time.monotonic()
+        self._committer = asyncio.create_task(self._commit_for_ever(), name="consumer-commit")
         self._watcher = asyncio.create_task(self._watch(), name="consumer-watch")
         return self
 
@@ -116,9 +126,13 @@ class Consumer:
             self._watcher.cancel()
             with suppress(asyncio.CancelledError, Exception):
                 await self._watcher
+        if self._committer is not None:
+            self._committer.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._committer
         with suppress(TimeoutError):
             async with asyncio.timeout(self._options.grace), self._batch:
-                pass
+                await self._commit()
         await self._broker.stop()
 
     async def failed(self) -> None:
@@ -187,9 +201,8 @@ class Consumer:
                 result = _nothing_settled(batch, store_away=False)
             self.store_away = result.store_away
             self._note(result)
-            # Before the commit, which may fail: what is not settled must be read again whatever happens.
             self._rewind(result)
-            await self._commit()
+            self._to_commit.set()
         if result.store_away or result.blocked:
             await self._wait(store_away=result.store_away)
         else:
@@ -206,12 +219,23 @@ class Consumer:
             self._uncommitted[TopicPartition(topic, partition)] = offset
         self._settled.update(self._uncommitted)
 
-    async def _commit(self) -> None:
+    async def _commit_for_ever(self) -> None:
+        while True:
+            await self._to_commit.wait()
+            self._to_commit.clear()
+            if await self._commit():
+                await asyncio.sleep(self._options.commit_every)
+            else:
+                self._to_commit.set()
+                await asyncio.sleep(_COMMIT_AGAIN)
+
+    async def _commit(self) -> bool:
+        """Commit what is settled; False when that failed."""
         consumer: AIOKafkaConsumer = self._subscriber.consumer
         mine = consumer.assignment()
         offsets = {partition: offset for partition, offset in self._uncommitted.items() if partition in mine}
         if not offsets:
-            return
+            return True
         try:
             await consumer.commit(offsets)
         except Exception as error:
@@ -219,9 +243,11 @@ class Consumer:
             # next commit covers this one. Effects are stored in either case.
             metrics.COMMIT_FAILURES.add(1, {"error": type(error).__name__})
             _log.warning("offsets not committed", error=type(error).__name__, partitions=len(offsets))
-            return
-        for partition in offsets:
-            del self._uncommitted[partition]
+            return False
+        for partition, offset in offsets.items():
+            if self._uncommitted.get(partition) == offset:  # a batch may have moved it meanwhile
+                del self._uncommitted[partition]
+        return True
 
     def _rewind(self, result: BatchResult) -> None:
         consumer: AIOKafkaConsumer = self._subscriber.consumer
@@ -293,6 +319,16 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         await self._consumer.partitions_assigned()
         _log.info("partitions assigned", count=len(assigned))
+
+
+def _look_longer(consumer: AIOKafkaConsumer, timeout_ms: int) -> None:
+    """Wait for records where they arrive. FastStream's one setting is both its wait and its sleep after a vain wait."""
+    look = consumer.getmany
+
+    async def getmany(*, timeout_ms: int = 0, max_records: int | None = None, longest: int = timeout_ms) -> Any:
+        return await look(timeout_ms=max(timeout_ms, longest), max_records=max_records)
+
+    consumer.getmany = getmany
 
 
 async def _whole_batch(batch: tuple[ConsumerRecord, ...]) -> KafkaMessage:

@@ -7,6 +7,7 @@ Character bigrams repair what segmentation splits differently in two texts.
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import rjieba
@@ -25,11 +26,16 @@ _IS_HAN = re.compile(rf"[{_HAN}]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
 
 
+_REMEMBERED: Final = 128
+"""Texts kept cut: a need is scored first and then explained against one result after the other."""
+
+
 def is_han(term: str) -> bool:
     """Tell whether a term is written in Chinese characters."""
     return _IS_HAN.match(term) is not None
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def fold(text: str) -> str:
     """Return `text` as it is compared: cut to the limit, NFKC, lower case, invisible characters out."""
     return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:_TEXT_LIMIT])).lower()
@@ -43,8 +49,13 @@ class Token(NamedTuple):
     end: int
 
 
-def tokens(folded: str) -> Iterator[Token]:
-    """Yield the words of a folded text in order, stop words left out."""
+@lru_cache(maxsize=_REMEMBERED)
+def tokens(folded: str) -> tuple[Token, ...]:
+    """Return the words of a folded text in order, stop words left out."""
+    return tuple(_cut(folded))
+
+
+def _cut(folded: str) -> Iterator[Token]:
     stop = word_set("analyzer", "stop")
     for run in _RUN.finditer(folded):
         at = run.start()
