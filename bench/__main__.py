@@ -18,9 +18,12 @@ from qianqiao_stack.home import Home
 
 from bench import latency, memory, report, rounds
 from bench.engines import Engines, engines
+from bench.machine import Stolen
 
 PARTS = ("paths", "consume", "latency", "memory")
 QUIET = 2.0
+STOLEN = 5.0
+"""Per cent of a core. A run from which the host took more says nothing about absolute figures."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -78,16 +81,19 @@ def main() -> int:
     """Measure, print, save.
 
     0 when every target measured was met, 1 when one was missed, 2 when nothing could be measured, 3 when other work
-    loaded the machine, so that neither can be said.
+    loaded the machine or its host, so that neither can be said.
     """
     given = _arguments()
     home = Home(Home.default().create().path / "bench").create()
+    stolen = Stolen()
     try:
         found = asyncio.run(_measure(given, home))
     except StackError as error:
         print(f"{error.zh}\n{error.en} ({error.code})", file=sys.stderr)
         return 2
     found["load_after"] = os.getloadavg()[0]
+    found["stolen_percent"] = stolen.percent
+    found["quiet"] = found["quiet"] and stolen.percent < STOLEN
     file: Path = home.path / f"{found['at'].replace(':', '').replace('+0000', 'Z')}.json"
     file.write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
     report.closing(found, file)

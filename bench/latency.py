@@ -28,6 +28,7 @@ from qianqiao_stack.stack import Stack
 
 from bench import texts
 from bench.engines import Engines
+from bench.machine import Stolen
 from bench.topics import fresh_topic
 
 PARTIES = 20
@@ -48,7 +49,7 @@ class Phase:
     """Number of the first need: each need of a run has words of its own."""
 
 
-WARM_UP = Phase(20, 15, first=90_000)
+WARM_UP = Phase(20, 40, first=90_000)
 """Not measured: a broker and a store that have just started still compile and fill their caches."""
 
 
@@ -146,6 +147,7 @@ async def _phase(stack: Stack, people: People, town: _Town, phase: Phase, watch:
     processes = {name: psutil.Process(stack.services[name][0].pid) for name in SERVICES}
     before = {name: _cpu_seconds(process) for name, process in processes.items()}
     began = time.perf_counter()
+    stolen = Stolen()
     posted = await _post(people, town, phase)
     took = time.perf_counter() - began
     services = {
@@ -155,6 +157,7 @@ async def _phase(stack: Stack, people: People, town: _Town, phase: Phase, watch:
         }
         for name, process in processes.items()
     }
+    lost = stolen.percent
     mailed = await _mailed(people, watch, posted)
     wanted = set(posted)
     proposed = {need: watch.proposed[need] for need in posted if need in watch.proposed}
@@ -167,6 +170,7 @@ async def _phase(stack: Stack, people: People, town: _Town, phase: Phase, watch:
         "mailed_ms": _figures([at - watch.accepted[need] for need, at in mailed.items()]),
         "services": services,
         "load": os.getloadavg()[0],
+        "stolen_percent": lost,
     }
     say(f"{phase.rate}/s: {len(posted)} needs, {len(proposed)} proposed, {len(mailed)} mailed")
     return found

@@ -65,6 +65,7 @@ def latency(found: dict[str, Any]) -> None:
         "p99",
         "未见 missing",
         "load",
+        "宿主机取走 % stolen",
     )
     for head in heads:
         table.add_column(head, justify="right")
@@ -74,6 +75,7 @@ def latency(found: dict[str, Any]) -> None:
             str(phase["rate"]), str(phase["needs"]), str(phase["proposals"]),
             f"{proposed['p50']:.0f}", f"{proposed['p99']:.0f}", f"{mailed['p50']:.0f}", f"{mailed['p99']:.0f}",
             f"{phase['needs'] - proposed['count']} / {phase['needs'] - mailed['count']}", f"{phase['load']:.1f}",
+            f"{phase['stolen_percent']:.0f}",
         )  # fmt: skip
     console.print(table)
     _services(found["latency"]["phases"])
@@ -136,4 +138,5 @@ def closing(found: dict[str, Any], file: Path) -> None:
             verdict = "[yellow]不作结论 inconclusive[/yellow]"
         table.add_row(target["what"], target["bound"], f"{target['value']:,.2f}", verdict)
     console.print(table)
-    console.print(f"load {found['load_before']:.2f} → {found['load_after']:.2f}；{file}")
+    lost = f"宿主机取走一个核的 · of one core the host took {found['stolen_percent']:.0f} %"
+    console.print(f"load {found['load_before']:.2f} → {found['load_after']:.2f}；{lost}；{file}")

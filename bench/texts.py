@@ -38,6 +38,9 @@ _CONDITIONS = (
     "超低温 高湿 强振动 真空 深海 高盐 强辐射 高海拔 酸雾 粉尘 夜间 高速 微重力 变负荷 多批次 长周期 "
     "小样品 强磁场 高压差 冷启动 大温差 无尘 密闭 野外"
 )
+_SITES = (
+    "城北老厂区", "临港", "高新园二期", "县经开区", "沿江码头", "大学城旁", "山区矿点", "保税区", "空港", "轨道站前",
+)  # fmt: skip
 MATERIALS, CONDITIONS = _MATERIALS.split(), _CONDITIONS.split()
 THINGS, PROPERTIES, METHODS = _THINGS.split(), _PROPERTIES.split(), _METHODS.split()
 SECTOR = Sector.of("precision_instruments").model_dump(mode="json", exclude_none=True)
@@ -95,11 +98,18 @@ def result(number: int, party: str) -> dict[str, Any]:
 def need(number: int, about: int, party: str) -> dict[str, Any]:
     """Body of the request that posts a need which result ``about`` answers."""
     words, _ = _words(about)
-    difficulty = random.Random(number).choice(_DIFFICULTIES).format(**words)
+    drawn = random.Random(
+        number
+    )  # every firm has surroundings of its own: two needs about one result are no duplicates
+    difficulty = drawn.choice(_DIFFICULTIES).format(**words)
+    made, thing, condition, city = (drawn.choice(kind) for kind in (MATERIALS, THINGS, CONDITIONS, _SITES))
+    situation = (
+        f"我们在{city}的车间{drawn.randint(3, 90)}人，做{made}{thing}，{condition}工况下每月{drawn.randint(2, 99)}批。"
+    )
     return {
         "party": party,
         "title": f"（演示）求{words['a']}{words['p']}治理办法 {number}",
-        "difficulty": f"{difficulty}现场型号 M{about:05}。",
+        "difficulty": f"{situation}{difficulty}现场型号 M{about:05}。",
         "keywords": [words[key] for key in "apqm"],
         "sectors": [SECTOR],
         "negotiable": True,

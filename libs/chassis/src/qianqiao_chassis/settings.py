@@ -47,7 +47,7 @@ class ServiceSettings(BaseSettings):
         examples=["registry"],
     )
     mongo_concurrency: int = Field(
-        16, ge=1, le=256, description="同时进行的存储操作上限 / store operations in flight at most", examples=[16]
+        8, ge=1, le=256, description="同时进行的存储操作上限 / store operations in flight at most", examples=[8]
     )
     http_host: str = Field("127.0.0.1", description="HTTP 监听地址 / address to listen on", examples=["0.0.0.0"])  # noqa: S104 - an example
     http_port: int = Field(

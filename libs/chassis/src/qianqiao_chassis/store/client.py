@@ -41,7 +41,7 @@ class Store:
     """
 
     def __init__(
-        self, url: str, database: str, *, concurrency: int = 16, app_name: str = "qianqiao", patience_ms: int = 2_500
+        self, url: str, database: str, *, concurrency: int = 8, app_name: str = "qianqiao", patience_ms: int = 2_500
     ) -> None:
         self._url = url
         self._name = database

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from bson import encode
 from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError
 
@@ -30,6 +31,8 @@ MAX_BACKLOG: Final = 500
 """Unpublished events one document may hold. Reached only when the broker is away for long; the document stays far
 below the store's 16 MB while events have their usual size."""
 _ATTEMPTS: Final = 20
+_LARGE: Final = 4 * 1024 * 1024
+"""Bytes; a document of this size may be beyond what some engine holds, and goes alone."""
 
 
 class Repository[A: Aggregate]:
@@ -120,7 +123,7 @@ class Repository[A: Aggregate]:
         document, absent = self._next(aggregate, len(entries))
         with self.timers.stamped(document, aggregate.due_at()) as stamp:
             update: Document = {
-                "$set": {**document, **stamp},
+                "$set": {**{name: value for name, value in document.items() if name != "_id"}, **stamp},
                 "$unset": dict.fromkeys([*absent, *(name for name in DUE_FIELDS if name not in stamp)], ""),
             }
             if entries:
@@ -214,6 +217,9 @@ class Repository[A: Aggregate]:
         if len(documents) == 1:
             await self._store.run("insert_one", self.name, lambda c: c.insert_one(documents[0]))
             return [None]
+        if any(len(encode(document)) > _LARGE for document in documents):
+            # An engine that refuses a document for its size does not tell what it did with the others.
+            return [await self._alone(document) for document in documents]
         try:
             await self._store.run("insert_many", self.name, lambda c: c.insert_many(documents, ordered=False))
         except BulkWriteError as error:

@@ -93,6 +93,24 @@ class RepositorySuite(StoreSuite):
         with pytest.raises(AlreadyExists):
             await switches.add(switch("s-1"))
 
+    async def test_adds_at_once_each_learn_their_own_fate(self, switches: Repository[Switch], woken: Woken) -> None:
+        await switches.add(Switch(id="s-taken", number="A"))
+        good = [switch(f"s-{number}") for number in range(20)]
+        bad = [switch("s-taken"), Switch(id="s-other", number="A"), Switch(id="s-huge", notes=["长" * 6_000_000])]
+        fates = await asyncio.gather(*(switches.add(it) for it in [*good, *bad, switch("s-0")]), return_exceptions=True)
+        assert [type(fate) for fate in fates] == [
+            *[Switch] * 20, AlreadyExists, AlreadyExists, TooLarge, AlreadyExists
+        ]  # fmt: skip
+        assert await switches.count() == 21
+        assert sorted(id for id, _ in woken.calls) == sorted(it.id for it in good)
+
+    async def test_finds_at_once_each_get_their_own(self, switches: Repository[Switch]) -> None:
+        for number in range(3):
+            await switches.add(Switch(id=f"s-{number}", changes=number))
+        found = await asyncio.gather(*(switches.find(id) for id in ("s-0", "s-9", "s-2", "s-0", "s-1")))
+        assert [it and it.changes for it in found] == [0, None, 2, 0, 1]
+        assert found[0] is not found[3], "what one caller changes must not show at another's"
+
     async def test_a_unique_value_is_taken_once_and_its_absence_any_number_of_times(
         self, switches: Repository[Switch]
     ) -> None:
@@ -370,6 +388,19 @@ class ProjectionSuite(StoreSuite):
         await asyncio.gather(*(copies.put(f"c-{n}", 1, {"n": n % 3}) for n in range(6)))
         assert [row["id"] for row in await copies.select(sort=[("n", -1)], limit=3)] == ["c-5", "c-2", "c-4"]
         assert await copies.count({"n": {"$in": [0, 1]}}) == 4
+
+    async def test_lookups_at_once_each_get_their_own(self, copies: Projection) -> None:
+        for number in range(12):
+            owner = ["many", "some", "one"][0 if number < 8 else 1 if number < 11 else 2]
+            await copies.put(f"c-{number:02}", 1, {"colour": owner, "number": number})
+        await copies.remove("c-08")
+        asked = (("many", 50), ("one", 50), ("none", 50), ("some", 50), ("many", 3), ("one", 1))
+        found = await asyncio.gather(*(copies.find_by("colour", value, limit=limit) for value, limit in asked))
+        assert [[row["number"] for row in rows] for rows in found] == [
+            list(range(8)), [11], [], [9, 10], [0, 1, 2], [11]
+        ]  # fmt: skip
+        crowded = await asyncio.gather(*(copies.find_by("colour", value, limit=2) for value in ("many", "some", "one")))
+        assert [[row["number"] for row in rows] for rows in crowded] == [[0, 1], [9, 10], [11]]
 
     async def test_reserved_names_are_refused(self, copies: Projection) -> None:
         with pytest.raises(ValueError, match="id"):
