@@ -11,6 +11,7 @@ import psutil  # type: ignore[import-untyped]
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pymongo import AsyncMongoClient
 from qianqiao_contracts import (
+    TOPICS,
     EventData,
     PartyKind,
     PartyRegistered,

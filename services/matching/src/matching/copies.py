@@ -4,6 +4,7 @@ Content and status of an item are two documents, each guarded by the sequence of
 that overtakes the content it belongs to (a record taken out of turn by an operator) loses neither.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,11 +66,20 @@ class Copies[C: EventData]:
         """The present instant, by the clock that stamps what this process stores."""
         return self._clock.now()
 
-    async def put_content(self, id: str, sequence: int, content: C) -> Change:
-        """Store the content that event number `sequence` of the item brought, unless a later one is stored."""
-        change = Change(id, id, sequence, self._clock.now(), content.model_dump(mode="json"), None)
-        await self._projection.put(id, sequence, {"content": change.content, "changed_at": change.changed_at})
-        return change
+    async def put_content(self, id: str, sequence: int, content: C) -> tuple[Change, Copy[C] | None]:
+        """Store the content that event number `sequence` of the item brought, unless a later one is stored.
+
+        Return it and the item as it is now; its status is read beside the writing, not after it.
+        """
+        document = content.model_dump(mode="json")
+        change = Change(id, id, sequence, self._clock.now(), document, None)
+        written, status = await asyncio.gather(
+            self._projection.put(id, sequence, {"content": document, "changed_at": change.changed_at}),
+            self._projection.get(f"{_STATUS}{id}"),
+        )
+        if not written:
+            return change, await self.get(id)
+        return change, self._copy(id, sequence, document, status)
 
     async def put_status(self, id: str, sequence: int, status: Status) -> Change:
         """Store the status that event number `sequence` of the item brought, unless a later one is stored."""
@@ -89,13 +99,12 @@ class Copies[C: EventData]:
         for id in ids:
             stored, status = found.get(id), found.get(f"{_STATUS}{id}")
             if stored is not None:
-                copies[id] = Copy(
-                    id,
-                    (stored["sequence"], status["sequence"] if status else 0),
-                    self.read(stored["content"]),
-                    status is None or status["status"] == Status.OPEN,
-                )
+                copies[id] = self._copy(id, stored["sequence"], stored["content"], status)
         return copies
+
+    def _copy(self, id: str, sequence: int, content: dict[str, Any], status: dict[str, Any] | None) -> Copy[C]:
+        versions = (sequence, status["sequence"] if status else 0)
+        return Copy(id, versions, self.read(content), status is None or status["status"] == Status.OPEN)
 
     def read(self, content: dict[str, Any]) -> C:
         """Return stored content; fields that this version does not know are left out."""

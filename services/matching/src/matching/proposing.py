@@ -54,6 +54,7 @@ class _Selection:
     admissible: frozenset[str]
 
 
+type Begun = tuple[list[Match], Copy[NeedContent]]
 type Decide = Callable[[Match], None]
 
 
@@ -65,14 +66,17 @@ class Proposer:
         self._market = market
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
-    async def refresh(self, need_id: str) -> None:
-        """Propose what fits the need best now; take back what nobody answered and no longer does. Idempotent."""
-        async with self._alone(need_id):
+    async def refresh(self, need_id: str, *, begun: Begun | None = None) -> None:
+        """Propose what fits the need best now; take back what nobody answered and no longer does. Idempotent.
+
+        `begun` is what the caller has just read.
+        """
+        async with self._alone(need_id) as waited:
             for number in range(_ROUNDS):
                 # What changed while we wrote may not be in this process's view yet.
                 if number:
                     await self._market.followed_results.catch_up(to_the_last=True)
-                if await self._refresh_once(need_id):
+                if await self._refresh_once(need_id, None if number or waited else begun):
                     return
         # Still moving after three rounds: whoever moved it refreshes it, too, and the second look follows.
 
@@ -88,13 +92,20 @@ class Proposer:
         withdraw = _withdrawing(reason, now, party)
         await together(self._market.matches.change(id, withdraw) for id in open_ids)
 
-    async def _refresh_once(self, need_id: str) -> bool:
+    async def existing(self, need_id: str) -> list[Match]:
+        """Return every match there is for a need."""
+        return await self._market.matches.select({"proposal.need": need_id}, limit=_MATCHES_OF_A_NEED)
+
+    async def _refresh_once(self, need_id: str, begun: Begun | None) -> bool:
         """Return whether need and results were still the same after writing."""
         market = self._market
         # Matches first, then the index: so every result that an existing match names is in what is searched.
-        existing, need = await asyncio.gather(
-            market.matches.select({"proposal.need": need_id}, limit=_MATCHES_OF_A_NEED), market.needs.get(need_id)
-        )
+        existing: list[Match]
+        need: Copy[NeedContent] | None
+        if begun is None:
+            existing, need = await asyncio.gather(self.existing(need_id), market.needs.get(need_id))
+        else:
+            existing, need = begun
         if need is None:
             return True
         if not need.is_open:
@@ -173,12 +184,14 @@ class Proposer:
         )
 
     @asynccontextmanager
-    async def _alone(self, need_id: str) -> AsyncIterator[None]:
+    async def _alone(self, need_id: str) -> AsyncIterator[bool]:
+        """Hold the need; tells whether that had to be waited for."""
         lock, users = self._locks.get(need_id, (asyncio.Lock(), 0))
         self._locks[need_id] = (lock, users + 1)
         try:
+            waited = lock.locked()
             async with lock:
-                yield
+                yield waited
         finally:
             lock, users = self._locks[need_id]
             if users == 1:

@@ -1,13 +1,12 @@
 """Doing things side by side, and failing like one thing."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from typing import Any
+from collections.abc import Awaitable, Iterable
 
 from qianqiao_chassis.errors import StoreUnavailable
 
 
-async def together[T](work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def together[T](work: Iterable[Awaitable[T]]) -> list[T]:
     """Run all of it side by side, wait for all of it, and return the outcomes in order.
 
     If something fails, one of the failures is raised as it is, that of the store first: the consumer must see it to

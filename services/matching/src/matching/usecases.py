@@ -11,7 +11,7 @@ from qianqiao_chassis.errors import NotFound
 from qianqiao_chassis.store.repository import Repository
 from qianqiao_contracts import NeedContent, ResultContent
 
-from matching.copies import Change, Copy, Status
+from matching.copies import Copy, Status
 from matching.domain import OPEN, Look, Match, decline_reason
 from matching.engine.contents import result_item
 from matching.pairs import Pair
@@ -71,9 +71,12 @@ class Matching:
 
     async def need_changed(self, id: str, sequence: int, content: NeedContent) -> None:
         """A need was posted or revised."""
-        change = await self._stored(self.market.needs.put_content(id, sequence, content))
+        storing = asyncio.create_task(self._stored(self.market.needs.put_content(id, sequence, content)))
+        reading = asyncio.create_task(self.proposer.existing(id))
+        await together((storing, reading))
+        change, need = storing.result()
         await self.market.followed_needs.take(change)
-        await self.proposer.refresh(id)
+        await self.proposer.refresh(id, begun=None if need is None else (reading.result(), need))
 
     async def need_stepped(self, id: str, sequence: int, status: Status) -> None:
         """A need left matching or came back."""
@@ -83,7 +86,7 @@ class Matching:
 
     async def result_changed(self, id: str, sequence: int, content: ResultContent) -> None:
         """A result was listed or revised."""
-        change = await self._stored(self.market.results.put_content(id, sequence, content))
+        change, _ = await self._stored(self.market.results.put_content(id, sequence, content))
         await self.market.followed_results.take(change)
         await self._refresh_around(id)
 
@@ -93,7 +96,7 @@ class Matching:
         await self.market.followed_results.take(change)
         await self._refresh_around(id)
 
-    async def _stored(self, put: Coroutine[Any, Any, Change]) -> Change:
+    async def _stored[T](self, put: Coroutine[Any, Any, T]) -> T:
         """Store a change and, beside it, that it is to be looked at again."""
         marked = asyncio.create_task(self.second.mark())
         try:
