@@ -4,10 +4,15 @@ import json
 
 from qianqiao_chassis.testing.conformance.brokerless import TOPIC, Service, stream
 from qianqiao_chassis.testing.conformance.dispatch import DispatchSuite
+from qianqiao_chassis.testing.conformance.open_batch import OpenBatchSuite
 from qianqiao_chassis.testing.conformance.parking import ParkingSuite
 
 
 class TestDispatch(DispatchSuite):
+    pass
+
+
+class TestOpenBatch(OpenBatchSuite):
     pass
 
 

@@ -84,6 +84,7 @@ class Consumer:
         self._subscriber: Any = None
         self._watcher: asyncio.Task[None] | None = None
         self._batch = asyncio.Lock()
+        self._in_hand: list[RawRecord] = []
         self._stopping = asyncio.Event()
         self._changing = asyncio.Event()
         self._uncommitted: dict[TopicPartition, int] = {}
@@ -192,13 +193,14 @@ class Consumer:
         async with self._batch:
             if self._stopping.is_set():
                 return
+            self._in_hand = [_raw(record) for record in batch]
             try:
-                result = await self._dispatched(batch)
+                result = await self._dispatched()
             except StoreUnavailable:
-                result = _nothing_settled(batch, store_away=True)
+                result = _nothing_settled(self._in_hand, store_away=True)
             except Exception as error:
                 _log.critical("a batch could not be dispatched", exc_info=error)
-                result = _nothing_settled(batch, store_away=False)
+                result = _nothing_settled(self._in_hand, store_away=False)
             self.store_away = result.store_away
             self._note(result)
             self._rewind(result)
@@ -208,11 +210,26 @@ class Consumer:
         else:
             self._pause = _FIRST_PAUSE
 
-    async def _dispatched(self, batch: Sequence[ConsumerRecord]) -> BatchResult:
+    async def _dispatched(self) -> BatchResult:
         if not self._parked_known:
             await self._dispatcher.parking.heads()
             self._parked_known = True
-        return await self._dispatcher.dispatch([_raw(record) for record in batch])
+        return await self._dispatcher.dispatch(list(self._in_hand), self._more, self._front_settled)
+
+    def _front_settled(self, result: BatchResult) -> None:
+        """Commit what is done of a batch that is still open."""
+        done = result.commit
+        self._in_hand = [it for it in self._in_hand if it.offset >= done.get((it.topic, it.partition), 0)]
+        self._note(result)
+        self._to_commit.set()
+
+    async def _more(self) -> Sequence[RawRecord]:
+        """What arrives while the handlers of a batch wait."""
+        consumer: AIOKafkaConsumer = self._subscriber.consumer
+        found = await consumer.getmany(timeout_ms=self._options.look_ms, max_records=self._options.max_records)
+        records = [_raw(record) for some in found.values() for record in some]
+        self._in_hand += records
+        return records
 
     def _note(self, result: BatchResult) -> None:
         for (topic, partition), offset in result.commit.items():
@@ -352,7 +369,7 @@ def _raw(record: ConsumerRecord) -> RawRecord:
     )
 
 
-def _nothing_settled(batch: Sequence[ConsumerRecord], *, store_away: bool) -> BatchResult:
+def _nothing_settled(batch: Sequence[RawRecord], *, store_away: bool) -> BatchResult:
     result = BatchResult(store_away=store_away, blocked=not store_away)
     for record in batch:
         result.again.setdefault((record.topic, record.partition), record.offset)

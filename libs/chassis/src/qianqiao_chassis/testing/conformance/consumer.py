@@ -10,11 +10,12 @@ from datetime import timedelta
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from qianqiao_contracts import Event, EventData, NeedPaused, NeedResumed, encode, kafka_headers
 
 from qianqiao_chassis.clock import SystemClock
 from qianqiao_chassis.consumer.consumer import Consumer, ConsumerOptions
-from qianqiao_chassis.consumer.dispatcher import BatchResult, Dispatcher
+from qianqiao_chassis.consumer.dispatcher import BatchResult, Dispatcher, More, Tell
 from qianqiao_chassis.consumer.handling import Handling
 from qianqiao_chassis.consumer.operating import ParkedDesk
 from qianqiao_chassis.consumer.parking import Parking
@@ -41,11 +42,15 @@ class Member:
     broken: set[tuple[str, int]] = field(default_factory=set)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Subjects whose events wait each for a gate of its own."""
 
     async def handle(self, made: Event[EventData]) -> None:
         """Wait for the gate, fail where told, project."""
         self.entered.set()
         await self.gate.wait()
+        if made.subject in self.held:
+            await self.held[made.subject].wait()
         if (made.subject, made.sequence) in self.broken:
             raise RuntimeError("broken")
         await self.copies.put(made.subject, made.sequence, {"n": made.sequence})
@@ -91,8 +96,18 @@ class Group:
         finally:
             await producer.stop()
 
+    async def committed_sum(self) -> int:
+        """All committed offsets together, asked for without joining the group."""
+        admin = AIOKafkaAdminClient(**self.connection.client_options())
+        await admin.start()
+        try:
+            offsets = await admin.list_consumer_group_offsets(self.name)
+        finally:
+            await admin.close()
+        return sum(max(it.offset, 0) for it in offsets.values())
+
     async def committed(self) -> dict[int, int]:
-        """The group's committed offset per partition, 0 where there is none."""
+        """The group's committed offset per partition, 0 where there is none. Joins the group for a moment."""
         consumer = AIOKafkaConsumer(**self.connection.client_options(), group_id=self.name, enable_auto_commit=False)
         await consumer.start()
         try:
@@ -236,6 +251,23 @@ class ConsumerSuite(StoreSuite):
         assert sum((await group.committed()).values()) == 6 * 42
         assert one.dispatcher.handling.counts["gaps"] + two.dispatcher.handling.counts["gaps"] == 0
 
+    async def test_no_key_waits_for_the_slow_handler_of_another(self, group: Group, store: Store) -> None:
+        member = group.member(store)
+        let_go = member.held["n-slow"] = asyncio.Event()
+        async with member.consumer:
+            await group.publish([event("n-slow", 1)])
+            await member.entered.wait()
+            for number in range(1, 4):
+                await group.publish([event(f"n-{subject}", number) for subject in range(12)])
+                await eventually(lambda number=number: len(member.handled) == 12 * number)
+            await eventually(lambda: _at_least(1, group), what="others are committed meanwhile")
+            assert await group.committed_sum() < 37
+            await group.publish([event("n-slow", 2)])
+            let_go.set()
+            await eventually(lambda: _settled(member) == 38)
+        assert [it for it in member.handled if it[0] == "n-slow"] == [("n-slow", 1), ("n-slow", 2)]
+        assert sum((await group.committed()).values()) == 38
+
     async def test_what_is_at_its_handler_is_committed_before_the_partitions_go(
         self, group: Group, store: Store
     ) -> None:
@@ -273,11 +305,13 @@ class ConsumerSuite(StoreSuite):
         once = {"dispatch": 2, "commit": 2}
         original = member.dispatcher.dispatch
 
-        async def dispatch(records: Sequence[RawRecord]) -> BatchResult:
+        async def dispatch(
+            records: Sequence[RawRecord], more: More | None = None, tell: Tell | None = None
+        ) -> BatchResult:
             if once["dispatch"] > 0:
                 once["dispatch"] -= 1
                 raise ZeroDivisionError
-            return await original(records)
+            return await original(records, more, tell)
 
         monkeypatch.setattr(member.dispatcher, "dispatch", dispatch)
         async with member.consumer:
@@ -315,3 +349,7 @@ def _settled(member: Member) -> int:
 
 async def _explode(*args: object, **kwargs: object) -> None:
     raise ZeroDivisionError
+
+
+async def _at_least(committed: int, group: Group) -> bool:
+    return await group.committed_sum() >= committed
