@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -106,7 +107,10 @@ async def _measure(on: Engines, home: Home, feed: Feed, events: int, say: Say) -
 
 def _row(name: str, samples: list[dict[str, float]], events: int, rate: float) -> dict[str, Any]:
     mine = [{"events": sample["events"], "rss_mb": sample[name]} for sample in samples]
-    last, growth = mine[-1]["rss_mb"], mine[-1]["rss_mb"] - mine[SAMPLES // 2]["rss_mb"]
+    half = SAMPLES // 2
+    # Medians, because the allocator gives memory back at odd moments.
+    before, after = (statistics.median(it["rss_mb"] for it in some) for some in (mine[1 : half + 1], mine[half + 1 :]))
+    last, growth = mine[-1]["rss_mb"], after - before
     return {"events": events, "rss_mb": last, "growth_mb": growth, "rate": rate, "samples": mine}
 
 

@@ -104,7 +104,7 @@ def memory(found: dict[str, Any]) -> None:
         )
         if name != "matching":  # its libraries, its dictionary and its index of 2 000 results are all in there
             _target(found, f"{name} 内存 MB · memory", row["rss_mb"], most=150)
-        _target(found, f"{name} 后半程增长 MB · growth over the second half", row["growth_mb"], most=5)
+        _target(found, f"{name} 后半程比前半程 MB · second half over the first", row["growth_mb"], most=5)
 
 
 def _table(title: str, measured: dict[str, Measured], reference: str) -> None:
