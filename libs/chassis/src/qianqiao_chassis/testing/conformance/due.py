@@ -107,6 +107,15 @@ class DueSuite(StoreSuite):
             let_go.set()
             await eventually(lambda: begun == ["s-0", "s-1", "s-2"])
 
+    async def test_what_is_new_does_not_overtake_what_waits(
+        self, switches: Repository[Switch], ringer: Ringer, clock: FakeClock
+    ) -> None:
+        await switches.add(Switch(id="s-old", wake_at=START))
+        async with DueLoop(switches, ringer, clock) as loop:
+            assert loop.reserve(START) is None, "nobody has looked yet whether something waits"
+            await eventually(lambda: ringer.calls == ["s-old"])
+            await eventually(lambda: loop.reserve(START) is not None)
+
     async def test_a_claim_written_by_a_process_that_died_is_taken_over(
         self, switches: Repository[Switch], ringer: Ringer, clock: FakeClock
     ) -> None:

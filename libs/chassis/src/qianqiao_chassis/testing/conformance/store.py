@@ -93,13 +93,17 @@ class RepositorySuite(StoreSuite):
         with pytest.raises(AlreadyExists):
             await switches.add(switch("s-1"))
 
-    async def test_adds_at_once_each_learn_their_own_fate(self, switches: Repository[Switch], woken: Woken) -> None:
+    @pytest.mark.parametrize("huge", [False, True], ids=["small", "one too large"])
+    async def test_adds_at_once_each_learn_their_own_fate(
+        self, switches: Repository[Switch], woken: Woken, huge: bool
+    ) -> None:
         await switches.add(Switch(id="s-taken", number="A"))
         good = [switch(f"s-{number}") for number in range(20)]
-        bad = [switch("s-taken"), Switch(id="s-other", number="A"), Switch(id="s-huge", notes=["长" * 6_000_000])]
+        bad = [switch("s-taken"), Switch(id="s-other", number="A")]
+        bad += [Switch(id="s-huge", notes=["长" * 6_000_000])] * huge
         fates = await asyncio.gather(*(switches.add(it) for it in [*good, *bad, switch("s-0")]), return_exceptions=True)
         assert [type(fate) for fate in fates] == [
-            *[Switch] * 20, AlreadyExists, AlreadyExists, TooLarge, AlreadyExists
+            *[Switch] * 20, AlreadyExists, AlreadyExists, *[TooLarge] * huge, AlreadyExists
         ]  # fmt: skip
         assert await switches.count() == 21
         assert sorted(id for id, _ in woken.calls) == sorted(it.id for it in good)
