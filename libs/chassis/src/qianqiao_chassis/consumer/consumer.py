@@ -90,6 +90,9 @@ class Consumer:
         self._uncommitted: dict[TopicPartition, int] = {}
         self._to_commit = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
+        # aiokafka tries a commit again and again while the coordinator is away. None may still be at it when the group
+        # changes: its refusal then would reset the member in the middle of joining. Partitions are given up after it.
+        self._committing = asyncio.Lock()
         self._settled: dict[TopicPartition, int] = {}
         self._parked_known = False
         self._pause = _FIRST_PAUSE
@@ -248,23 +251,24 @@ class Consumer:
 
     async def _commit(self) -> bool:
         """Commit what is settled; False when that failed."""
-        consumer: AIOKafkaConsumer = self._subscriber.consumer
-        mine = consumer.assignment()
-        offsets = {partition: offset for partition, offset in self._uncommitted.items() if partition in mine}
-        if not offsets:
+        async with self._committing:
+            consumer: AIOKafkaConsumer = self._subscriber.consumer
+            mine = consumer.assignment()
+            offsets = {partition: offset for partition, offset in self._uncommitted.items() if partition in mine}
+            if not offsets:
+                return True
+            try:
+                await consumer.commit(offsets)
+            except Exception as error:
+                # The partitions went to another member, who handles the records again, or the broker is away and the
+                # next commit covers this one. Effects are stored in either case.
+                metrics.COMMIT_FAILURES.add(1, {"error": type(error).__name__})
+                _log.warning("offsets not committed", error=type(error).__name__, partitions=len(offsets))
+                return False
+            for partition, offset in offsets.items():
+                if self._uncommitted.get(partition) == offset:  # a batch may have moved it meanwhile
+                    del self._uncommitted[partition]
             return True
-        try:
-            await consumer.commit(offsets)
-        except Exception as error:
-            # The partitions went to another member, who handles the records again, or the broker is away and the
-            # next commit covers this one. Effects are stored in either case.
-            metrics.COMMIT_FAILURES.add(1, {"error": type(error).__name__})
-            _log.warning("offsets not committed", error=type(error).__name__, partitions=len(offsets))
-            return False
-        for partition, offset in offsets.items():
-            if self._uncommitted.get(partition) == offset:  # a batch may have moved it meanwhile
-                del self._uncommitted[partition]
-        return True
 
     def _rewind(self, result: BatchResult) -> None:
         consumer: AIOKafkaConsumer = self._subscriber.consumer
