@@ -44,7 +44,8 @@ class ConsumerOptions:
     a look is empty only after `look_ms` without a record.
     `commit_every`: batches that follow one another sooner share a commit, since at light load a batch is one record and
     a commit costs the broker as much as a record. A process that is killed handles what it did in that time once more.
-    `grace` bounds how long leaving waits for the batch in hand.
+    `grace` bounds how long leaving waits for the batch in hand. `group_patience`: so long the group's coordinator may
+    be unknown while the broker answers; then the consumer dies, because aiokafka was seen never to find it again.
     """
 
     max_records: int = 500
@@ -57,6 +58,7 @@ class ConsumerOptions:
     grace: float = 20.0
     longest_pause: float = 10.0
     watch_every: float = 5.0
+    group_patience: float = 60.0
     instance_id: str | None = None
 
 
@@ -97,6 +99,7 @@ class Consumer:
         self._parked_known = False
         self._pause = _FIRST_PAUSE
         self._last_contact = 0.0
+        self._group_lost: float | None = None
         self.store_away = False
         self.lag: dict[TopicPartition, int] = {}
 
@@ -308,18 +311,31 @@ class Consumer:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._options.watch_every)
-            for task in self._subscriber.tasks:
+            for task in (*self._subscriber.tasks, self._committer):
                 if task.done() and not self._stopping.is_set():
                     await task
                     raise RuntimeError("the consumer's loop ended by itself")
             with suppress(KafkaError, TimeoutError):
-                await self._measure()
+                async with asyncio.timeout(self._options.watch_every):
+                    await self._measure()
+            self._look_for_the_group()
+
+    def _look_for_the_group(self) -> None:
+        """Raise RuntimeError when the coordinator stays unknown although the broker answers."""
+        coordinator = self._subscriber.consumer._coordinator
+        if getattr(coordinator, "coordinator_id", None) is not None:
+            self._group_lost = None
+            return
+        now = time.monotonic()
+        if self._group_lost is None or self.contact_age > timedelta(seconds=2 * self._options.watch_every):
+            self._group_lost = now  # while the broker is away nothing else can be expected
+        if now - self._group_lost > self._options.group_patience:
+            raise RuntimeError("the group's coordinator was not found again")
 
     async def _measure(self) -> None:
         consumer: AIOKafkaConsumer = self._subscriber.consumer
         mine = consumer.assignment()
-        async with asyncio.timeout(self._options.watch_every):
-            ends = await consumer.end_offsets(list(mine)) if mine else {}
+        ends = await consumer.end_offsets(list(mine)) if mine else {}
         self._last_contact = time.monotonic()
         for partition, end in ends.items():
             position = self._settled.get(partition)

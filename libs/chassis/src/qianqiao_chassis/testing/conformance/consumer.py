@@ -333,6 +333,23 @@ class ConsumerSuite(StoreSuite):
             assert [number for name, number in member.handled if name == subject] == list(range(1, 13))
         assert sum((await group.committed()).values()) == 24
 
+    async def test_a_coordinator_that_is_not_found_again_is_noticed(
+        self, group: Group, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        member = group.member(store, ConsumerOptions(watch_every=1.0, group_patience=2.0))
+        async with member.consumer:
+            await eventually(lambda: member.consumer.joined)
+            await asyncio.sleep(0.5)
+            assert not member.consumer._watcher.done(), "nothing is wrong yet"  # type: ignore[union-attr]
+            coordinator = member.consumer._subscriber.consumer._coordinator
+            found = asyncio.Event()
+            with monkeypatch.context() as patch:
+                patch.setattr(coordinator, "ensure_coordinator_known", found.wait)
+                coordinator.coordinator_dead()
+                outcome = (await asyncio.wait({asyncio.ensure_future(member.consumer.failed())}, timeout=30))[0]
+            found.set()
+            assert "coordinator" in str(next(iter(outcome)).exception())
+
     async def test_a_dead_loop_is_noticed(self, group: Group, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         member = group.member(store)
         async with member.consumer:
