@@ -28,6 +28,7 @@ from qianqiao_chassis.consumer.dispatcher import BatchResult, Dispatcher
 from qianqiao_chassis.consumer.subscriptions import RawRecord
 from qianqiao_chassis.errors import StoreUnavailable
 from qianqiao_chassis.kafka import KafkaConnection
+from qianqiao_chassis.metadata import keep_current
 
 header_names.install()
 
@@ -116,6 +117,7 @@ class Consumer:
             await self._broker.stop()
             raise
         _look_longer(self._subscriber.consumer, self._options.look_ms)
+        keep_current(self._subscriber.consumer._client)
         self._last_contact = time.monotonic()
         self._committer = asyncio.create_task(self._commit_for_ever(), name="consumer-commit")
         self._watcher = asyncio.create_task(self._watch(), name="consumer-watch")

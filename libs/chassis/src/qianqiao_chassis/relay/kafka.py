@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
 from qianqiao_chassis.kafka import KafkaConnection
+from qianqiao_chassis.metadata import keep_current
 from qianqiao_chassis.relay.publisher import OutRecord
 
 _log = structlog.get_logger("qianqiao.relay")
@@ -65,6 +66,7 @@ class KafkaPublisher:
                 except BaseException:
                     await _stop(producer)
                     raise
+                keep_current(producer.client)
                 self._producer = producer
             return self._producer
 

@@ -350,6 +350,24 @@ class ConsumerSuite(StoreSuite):
             found.set()
             assert "coordinator" in str(next(iter(outcome)).exception())
 
+    async def test_what_the_client_knows_of_the_cluster_outlives_an_error(
+        self, group: Group, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        member = group.member(store)
+        async with member.consumer:
+            await eventually(lambda: member.consumer.joined)
+            consumer = member.consumer._subscriber.consumer
+            with monkeypatch.context() as patch:
+                patch.setattr(consumer._client.cluster, "update_metadata", _raise)
+                consumer._client.force_metadata_update()
+                await eventually(consumer._client._sync_task.done)
+            consumer._coordinator.coordinator_dead()
+            async with asyncio.timeout(20):
+                await consumer._client.force_metadata_update()
+            await group.publish(lives(1, 3))
+            await eventually(lambda: _settled(member) == 3)
+        assert sum((await group.committed()).values()) == 3
+
     async def test_a_dead_loop_is_noticed(self, group: Group, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         member = group.member(store)
         async with member.consumer:
@@ -362,6 +380,10 @@ class ConsumerSuite(StoreSuite):
 
 def _settled(member: Member) -> int:
     return sum(member.consumer._settled.values())
+
+
+def _raise(*args: object) -> None:
+    raise ZeroDivisionError
 
 
 async def _explode(*args: object, **kwargs: object) -> None:
