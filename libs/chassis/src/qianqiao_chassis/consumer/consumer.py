@@ -22,15 +22,15 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 
-from qianqiao_chassis import metrics
+from qianqiao_chassis import kafka_client, metrics
 from qianqiao_chassis.consumer import header_names
 from qianqiao_chassis.consumer.dispatcher import BatchResult, Dispatcher
 from qianqiao_chassis.consumer.subscriptions import RawRecord
 from qianqiao_chassis.errors import StoreUnavailable
 from qianqiao_chassis.kafka import KafkaConnection
-from qianqiao_chassis.metadata import keep_current
 
 header_names.install()
+kafka_client.install()
 
 _log = structlog.get_logger("qianqiao.consumer")
 _FIRST_PAUSE: Final = 0.25
@@ -117,7 +117,7 @@ class Consumer:
             await self._broker.stop()
             raise
         _look_longer(self._subscriber.consumer, self._options.look_ms)
-        keep_current(self._subscriber.consumer._client)
+        kafka_client.keep_current(self._subscriber.consumer._client)
         self._last_contact = time.monotonic()
         self._committer = asyncio.create_task(self._commit_for_ever(), name="consumer-commit")
         self._watcher = asyncio.create_task(self._watch(), name="consumer-watch")

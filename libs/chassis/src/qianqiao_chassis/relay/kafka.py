@@ -8,9 +8,11 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import MessageSizeTooLargeError
 
+from qianqiao_chassis import kafka_client
 from qianqiao_chassis.kafka import KafkaConnection
-from qianqiao_chassis.metadata import keep_current
 from qianqiao_chassis.relay.publisher import OutRecord
+
+kafka_client.install()
 
 _log = structlog.get_logger("qianqiao.relay")
 _CLOSE_WITHIN: Final = 5.0
@@ -66,7 +68,7 @@ class KafkaPublisher:
                 except BaseException:
                     await _stop(producer)
                     raise
-                keep_current(producer.client)
+                kafka_client.keep_current(producer.client)
                 self._producer = producer
             return self._producer
 

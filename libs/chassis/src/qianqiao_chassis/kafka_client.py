@@ -1,20 +1,39 @@
-"""Keeps the part of an aiokafka client alive that learns which brokers there are and who leads what.
+"""Two weaknesses of aiokafka 0.14 that let a client stand still for ever after a broker was lost, and their remedies.
 
-aiokafka 0.14 runs it as a task that nobody watches. If it dies of an error, which was seen after a broker had been
-killed and come back, everything that then waits for fresh metadata waits for ever: finding the group's coordinator,
-and with it joining and committing, and sending to a new leader. Nothing is logged, and the process looks healthy.
+It writes to a connection whose other end is gone until its reader has noticed. uvloop answers that with RuntimeError,
+where aiokafka expects OSError only (its issue 1038): the error then ends whatever task was just sending.
+
+One of these tasks learns which brokers there are and who leads what, and nobody watches it. Once it is dead everything
+that waits for fresh metadata waits for ever: finding the group's coordinator, and with it joining and committing, and
+sending to a new leader. Nothing is logged, and the process looks healthy.
 """
 
 import asyncio
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiokafka.client import AIOKafkaClient
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError
 
 _log = structlog.get_logger("qianqiao.kafka")
 _AGAIN: Final = 0.5
 """Seconds before it is started again, so that an error that stays does not become a busy loop."""
+_send: Final = AIOKafkaConnection.send
+
+
+def install() -> None:
+    """Have every client of this process notice a closed connection before it writes. Twice changes nothing."""
+    AIOKafkaConnection.send = _send_if_open
+
+
+def _send_if_open(connection: AIOKafkaConnection, request: Any, expect_response: bool = True) -> Any:
+    writer = connection._writer
+    if writer is not None and writer.transport.is_closing():
+        connection.close(reason=CloseReason.CONNECTION_BROKEN)
+        raise KafkaConnectionError(f"Connection at {connection.host}:{connection.port} is closed")
+    return _send(connection, request, expect_response)
 
 
 def keep_current(client: AIOKafkaClient) -> None:
