@@ -278,6 +278,8 @@ def test_a_look_covers_and_is_done_only_with_what_was_seen() -> None:
     look.name("need-1", later)
     look.name("need-1", later)
     assert look.needs == ("need-1",)
+    look.done(look.model_copy(update={"revision": look.revision - 1}))
+    assert look.needs == ("need-1",), "it was named once more during the look"
     look.done(look.model_copy())
     assert look.model_dump(include={"since", "until", "needs", "due"}) == {
         "since": None,

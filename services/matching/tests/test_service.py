@@ -87,6 +87,18 @@ async def everything(service: Service) -> list[dict[str, Any]]:
             return found
 
 
+async def looked_again(service: Service) -> None:
+    """Let every second look pass, so that it cannot be what mends something later."""
+    for _ in range(2):
+        service.clock.advance(timedelta(minutes=10))
+        await service.run_due()
+
+
+def repository(service: Service, name: str) -> Repository[Any]:
+    (found,) = (repository for repository in service.chassis.wiring.repositories if repository.name == name)
+    return found
+
+
 def buyer(service: Service) -> httpx.AsyncClient:
     return service.client(party=BUYER, roles=["enterprise"])
 
@@ -387,6 +399,61 @@ async def test_it_lapses_after_fourteen_days(service: Service) -> None:
     assert (late.status_code, service.problem(late)["code"]) == (409, "match-not-open")
 
 
+async def test_the_next_best_comes_also_when_the_store_fails_between_lapsing_and_saying_so(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        offer = RESULTS[GAS_RESULT].model_copy(update={"parties": (f"party-{number}",)})
+        await service.deliver(offer, subject=f"result-{number}")
+    await service.deliver(NEEDS[GAS], subject=GAS)
+    await looked_again(service)
+    assert len(await service.published()) == 5
+    with monkeypatch.context() as outage:
+        outage.setattr(repository(service, "looks"), "add_once", _store_away)
+        service.clock.advance(timedelta(days=14))
+        await service.run_due()
+    await looked_again(service)
+    events = kinds(await service.published())
+    assert (events.count("MatchLapsed"), events.count("MatchProposed")) == (5, 1)
+
+
+async def test_a_revision_that_overtakes_a_refresh_leaves_nothing_of_the_old_content(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        offer = RESULTS[GAS_RESULT].model_copy(update={"parties": (f"party-{number}",)})
+        await service.deliver(offer, subject=f"result-{number}")
+    await service.deliver(NEEDS[GAS], subject=GAS)
+    await looked_again(service)
+    declined, *_ = await service.published()
+    await buyer(service).post(f"/v1/matches/{declined.subject}/decline", json={"reason": {"code": "too_early"}})
+    (needs,) = (projection for projection in service.chassis.wiring.projections if projection.name == "needs")
+    matches = repository(service, "matches")
+    read, go, put, select = asyncio.Event(), asyncio.Event(), needs.put, matches.select
+
+    async def held_back(*args: Any) -> bool:
+        await go.wait()
+        return await put(*args)
+
+    async def noted(*args: Any, **kwargs: Any) -> Any:
+        found = await select(*args, **kwargs)
+        read.set()
+        return found
+
+    monkeypatch.setattr(needs, "put", held_back)
+    monkeypatch.setattr(matches, "select", noted)
+    welding = NeedRevised.model_validate(
+        {name: value for name, value in NEEDS["need-weld"].model_dump().items() if name in NeedRevised.model_fields}
+    )
+    revising = asyncio.create_task(service.deliver(welding, subject=GAS, sequence=2))
+    await read.wait()
+    await service.run_due()  # the decline's place is filled by the old content
+    go.set()
+    await revising
+    await looked_again(service)
+    assert await open_pairs(service) == set()
+
+
 async def test_a_stale_revision_is_a_conflict_with_both_versions(service: Service) -> None:
     match = await gas_match(service)
     await buyer(service).post(f"/v1/matches/{match}/interest")
@@ -537,3 +604,7 @@ async def test_an_event_is_not_parked_because_the_store_is_away(
     assert await service.parked() == []
     await service.deliver(late[1], subject=late[0])
     assert pairs(await service.published(), "MatchProposed") == [(GAS, GAS_RESULT)]
+
+
+async def _store_away(*args: Any, **kwargs: Any) -> None:
+    raise StoreUnavailable("away")

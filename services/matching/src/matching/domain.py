@@ -346,13 +346,16 @@ class Look(Aggregate):
     def name(self, need: str, due: datetime) -> None:
         """Look again, at `due`, at this need."""
         self.needs = tuple(dict.fromkeys((*self.needs, need)))
-        self.due = due
+        self.due = due if self.due is None else min(self.due, due)
 
     def done(self, seen: "Look") -> None:
-        """Clear what was looked at, unless more was covered since."""
-        if (self.since, self.until, self.needs) == (seen.since, seen.until, seen.needs):
+        """Clear what was looked at, unless anything was covered or named since, be it the same."""
+        if (self.revision, *self._covered()) == (seen.revision, *seen._covered()):
             self.since = self.until = self.due = None
             self.needs = ()
+
+    def _covered(self) -> tuple[object, ...]:
+        return self.since, self.until, self.needs, self.due
 
 
 @dataclass(frozen=True, slots=True)

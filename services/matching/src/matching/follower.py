@@ -117,7 +117,7 @@ class Follower[C: EventData]:
         if missing := [id for id in ids if id not in known]:
             read = await self._copies.get_many(missing)
             known |= read
-            self._copied.update(read)
+            self._copied.update(known)  # what was known, too: others may have pushed it out during the reading
         for id in known:
             self._copied.move_to_end(id)
         while len(self._copied) > _COPIES:

@@ -42,10 +42,10 @@ class SecondLooks:
             self._written = asyncio.ensure_future(self._write(now))
         await asyncio.shield(self._written)
 
-    async def name(self, need: str) -> None:
-        """Have one need looked at as soon as may be."""
+    async def name(self, need: str, *, later: bool = False) -> None:
+        """Have one need looked at as soon as may be, or `later`, when what is being written now is there."""
         look = Look(id=f"look-{need}")
-        due = self._clock.now()
+        due = self._clock.now() + (self._delay if later else timedelta())
         look.name(need, due)
         if not await self._looks.add_once(look):
             await self._looks.change(look.id, lambda held: held.name(need, due))
@@ -76,7 +76,9 @@ class Matching:
         await together((storing, reading))
         change, need = storing.result()
         await self.market.followed_needs.take(change)
-        await self.proposer.refresh(id, begun=None if need is None else (reading.result(), need))
+        # Beside a revision something may have been proposed by the old content after the matches were read.
+        begun = (reading.result(), need) if need is not None and sequence == 1 else None
+        await self.proposer.refresh(id, begun=begun)
 
     async def need_stepped(self, id: str, sequence: int, status: Status) -> None:
         """A need left matching or came back."""
@@ -143,6 +145,8 @@ class Matching:
     async def lapse(self, due: Match) -> None:
         """Close a match whose time is over; the next best may take its place."""
         lapsed: list[bool] = []
+        # Said before as well: once the match has lapsed nothing of its own would bring the next best any more.
+        await self.second.name(due.proposal.need, later=True)
         match = await self.market.matches.change(due.id, lambda held: lapsed.append(held.lapse(self.now())))
         if lapsed[-1]:
             await self.second.name(match.proposal.need)

@@ -338,6 +338,8 @@ class Consumer:
         consumer: AIOKafkaConsumer = self._subscriber.consumer
         mine = consumer.assignment()
         ends = await consumer.end_offsets(list(mine)) if mine else {}
+        if not mine and not await consumer._client.force_metadata_update():
+            return  # a member without a share asks something, too: else an outage looks like an answer
         self._last_contact = time.monotonic()
         for partition, end in ends.items():
             position = self._settled.get(partition)

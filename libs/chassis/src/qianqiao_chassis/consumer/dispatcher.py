@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from qianqiao_chassis import metrics
-from qianqiao_chassis.consumer.handling import Handling, Unreadable
+from qianqiao_chassis.consumer.handling import Handling, Outcome, Unreadable
 from qianqiao_chassis.consumer.parking import BEHIND, Failure, Parking, lane_of
 from qianqiao_chassis.consumer.retrying import RetryPlan
 from qianqiao_chassis.consumer.subscriptions import RawRecord
@@ -175,24 +175,23 @@ class Dispatcher:
 
     async def _run_lane(self, lane: str, batch: _Batch) -> None:
         queue = batch.queues[lane]
-        while queue:
-            if batch.stopped or asyncio.get_running_loop().time() > batch.deadline:
-                break
-            try:
+        try:
+            while queue:
+                if batch.stopped or asyncio.get_running_loop().time() > batch.deadline:
+                    break
                 await self._settle(lane, queue[0])
-            except StoreUnavailable:
-                batch.store_away = True
-                batch.halt.set()
-                break
-            except Exception as error:
-                # It could not even be parked. Better to stand still, visibly, than to commit past it.
-                _log.critical("record neither handled nor parked", **_place(queue[0]), exc_info=error)
-                batch.blocked = True
-                batch.halt.set()
-                break
-            queue.popleft()
-        batch.unresolved.extend(queue)
-        del batch.queues[lane]
+                queue.popleft()
+        except StoreUnavailable:
+            batch.store_away = True
+            batch.halt.set()
+        except Exception as error:
+            # It could not even be parked. Better to stand still, visibly, than to commit past it.
+            _log.critical("record neither handled nor parked", **_place(queue[0]), exc_info=error)
+            batch.blocked = True
+            batch.halt.set()
+        finally:
+            batch.unresolved.extend(queue)
+            del batch.queues[lane]
 
     async def _settle(self, lane: str, record: RawRecord) -> None:
         if self.parking.blocks(lane):
@@ -200,7 +199,7 @@ class Dispatcher:
             return
         for attempt in range(1, TRIES + 1):
             try:
-                self.counts[await self.handling.handle(record, observe=attempt == 1)] += 1
+                self.counts[await self._handled(record, attempt)] += 1
             except StoreUnavailable:
                 raise
             except Unreadable as error:
@@ -215,6 +214,16 @@ class Dispatcher:
                 await asyncio.sleep(_BRIEF * 5 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311
             else:
                 return
+
+    async def _handled(self, record: RawRecord, attempt: int) -> Outcome:
+        try:
+            return await self.handling.handle(record, observe=attempt == 1)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Nobody cancels us: something the handler waited for was cancelled. That is a failure like any other.
+            raise RuntimeError("what the handler waited for was cancelled") from error
 
     def _log_failure(self, record: RawRecord, error: Exception) -> None:
         _log.error("handler failed", **_place(record), event_id=record.header("ce_id"), exc_info=error)

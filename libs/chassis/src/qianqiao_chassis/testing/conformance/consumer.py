@@ -368,6 +368,26 @@ class ConsumerSuite(StoreSuite):
             await eventually(lambda: _settled(member) == 3)
         assert sum((await group.committed()).values()) == 3
 
+    async def test_a_member_without_a_share_notices_that_the_broker_is_away(
+        self, kafka_bootstrap: str, fresh_topic: Callable[..., str], store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        group = Group(kafka_bootstrap, fresh_topic(1))
+        options = ConsumerOptions(watch_every=0.5, group_patience=2.0)
+        members = [group.member(store, options), group.member(store, options)]
+        async with members[0].consumer, members[1].consumer:
+            await eventually(lambda: all(member.consumer.joined for member in members))
+            await eventually(lambda: sorted(len(_mine(member)) for member in members) == [0, 1])
+            idle = next(member.consumer for member in members if not _mine(member))
+            assert idle.contact_age < timedelta(seconds=5)
+            client, coordinator = idle._subscriber.consumer._client, idle._subscriber.consumer._coordinator
+            with monkeypatch.context() as away:
+                away.setattr(client, "force_metadata_update", _not_updated)
+                away.setattr(coordinator, "coordinator_id", None)
+                away.setattr(coordinator, "ensure_coordinator_known", asyncio.Event().wait)
+                await eventually(lambda: idle.contact_age > timedelta(seconds=4))
+            assert idle._watcher is not None
+            assert not idle._watcher.done(), "an outage is not a coordinator that was lost"
+
     async def test_a_dead_loop_is_noticed(self, group: Group, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         member = group.member(store)
         async with member.consumer:
@@ -380,6 +400,14 @@ class ConsumerSuite(StoreSuite):
 
 def _settled(member: Member) -> int:
     return sum(member.consumer._settled.values())
+
+
+def _mine(member: Member) -> set[TopicPartition]:
+    return set(member.consumer._subscriber.consumer.assignment())
+
+
+async def _not_updated() -> bool:
+    return False
 
 
 def _raise(*args: object) -> None:

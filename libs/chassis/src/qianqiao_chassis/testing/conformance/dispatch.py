@@ -92,6 +92,21 @@ class DispatchSuite(BrokerlessSuite):
         assert result.commit == {(TOPIC, 0): 1, (TOPIC, 1): 2}
         assert result.again == {(TOPIC, 0): 1}
 
+    async def test_what_a_handler_waits_for_may_be_cancelled_without_a_record_being_passed_over(
+        self, it: Service
+    ) -> None:
+        async def shared(made: Event[EventData]) -> None:
+            await asyncio.sleep(0)
+            if (made.subject, made.sequence) == ("n-1", 1):
+                other = asyncio.create_task(asyncio.sleep(60))
+                other.cancel()
+                await other
+
+        it.act = shared
+        result = await it.dispatcher.dispatch([*stream("n-1", 3), *stream("n-2", 1, partition=1)])
+        assert result.commit == {(TOPIC, 0): 3, (TOPIC, 1): 1}
+        assert [parked.key for parked in await it.desk.list()] == ["n-1", "n-1", "n-1"]
+
     async def test_an_outage_settles_nothing_after_it(self, store_url: str, database: str, clock: FakeClock) -> None:
         async with Proxy.before(store_url) as proxy:
             url = f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
