@@ -1,4 +1,4 @@
-"""Misspelt, in pinyin, or both: what somebody typed still finds, and is told what was understood. Demonstration texts."""
+"""Misspelt or in pinyin: what somebody typed still finds, and is told how it was understood. Demonstration texts."""
 
 import pytest
 from hypothesis import given, settings
