@@ -31,9 +31,9 @@ class Columns:
     """
 
     def __init__(self, firms: Sequence[Mapping[Key, Known]], bank: Bank) -> None:
-        self._size = len(firms)
+        self._firms = firms
         self._bank = bank
-        self._columns = {key: _column(firms, key) for key in {leaf.key for leaf in bank.leaves}}
+        self._columns: dict[Key, _Column] = {}
         self._figures: dict[tuple[Key, str], npt.NDArray[np.float64]] = {}
         self._verdicts: dict[int, Verdict8] = {}
 
@@ -43,7 +43,7 @@ class Columns:
 
     def _value(self, node: Node) -> Verdict8:
         if node.test is not None:
-            return self._leaf(node.place)
+            return self.leaf(node.place)
         found = [self._value(child) for child in node.of]
         if node.match is Quantifier.AT_LEAST:
             return _at_least(node.k, found)
@@ -52,7 +52,8 @@ class Columns:
         best = _reduced(np.maximum, found)
         return best if node.match is Quantifier.ANY else -best
 
-    def _leaf(self, place: int) -> Verdict8:
+    def leaf(self, place: int) -> Verdict8:
+        """Return the verdict of the bank's leaf at `place` on each firm."""
         held = self._verdicts.get(place)
         if held is None:
             held = self._verdicts[place] = self._judge(self._bank.leaves[place])
@@ -63,20 +64,38 @@ class Columns:
             figures = self._of_quantity(leaf.key, leaf.want.quantity)
             holds = _COMPARED[leaf.op](figures, leaf.want.base)
             return np.where(np.isnan(figures), np.int8(UNKNOWN), np.where(holds, np.int8(YES), np.int8(NO)))
-        places, values = self._columns[leaf.key]
+        places, values = self._column(leaf.key)
         judged = np.array([leaf.judged(value) for value in values], dtype=np.int8)
         return judged[places]
+
+    def _column(self, key: Key) -> _Column:
+        held = self._columns.get(key)
+        if held is None:
+            held = self._columns[key] = _column(self._firms, key)
+        return held
 
     def _of_quantity(self, key: Key, quantity: str) -> npt.NDArray[np.float64]:
         """The figures of a column in one quantity; not a number where a firm's fact is none of it."""
         held = self._figures.get((key, quantity))
         if held is None:
-            places, values = self._columns[key]
+            places, values = self._column(key)
             figures = [
                 value.base if isinstance(value, Amount) and value.quantity == quantity else np.nan for value in values
             ]
             held = self._figures[key, quantity] = np.array(figures, dtype=np.float64)[places]
         return held
+
+
+class Row:
+    """The verdicts on one firm, by place, as far as they are looked at."""
+
+    def __init__(self, columns: Columns, row: int) -> None:
+        self._columns = columns
+        self._row = row
+
+    def __getitem__(self, place: int) -> int:
+        """The verdict of the leaf at `place`."""
+        return int(self._columns.leaf(place)[self._row])
 
 
 def _column(firms: Sequence[Mapping[Key, Known]], key: Key) -> _Column:

@@ -3,9 +3,9 @@
 Equal leaves of different policies share one place in a bank, so that a fact is judged once for all of them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from qianqiao_contracts import Condition, Operator, PartyKind, PolicyContent, Quantifier
 from qianqiao_contracts.policies import Group, Test
@@ -36,8 +36,12 @@ class Node(NamedTuple):
     of: tuple["Node", ...] = ()
 
 
-type Verdicts = Sequence[int]
-"""The verdict of every leaf of a bank."""
+class Verdicts(Protocol):
+    """The verdict of every leaf of a bank, by its place."""
+
+    def __getitem__(self, place: int, /) -> int:
+        """The verdict at `place`."""
+        ...
 
 
 @dataclass(slots=True)

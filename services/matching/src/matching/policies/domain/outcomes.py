@@ -35,6 +35,7 @@ class Failing(NamedTuple):
     """A condition that fails, and how far it is from being met where both sides are figures."""
 
     test: Test
+    key: Key
     distance: Distance | None
 
 
@@ -143,7 +144,7 @@ def _once(nodes: Iterable[Node]) -> list[Node]:
 def _failing(node: Node, bank: Bank, facts: Mapping[Key, Known]) -> Failing:
     assert node.test is not None
     leaf = bank.leaves[node.place]
-    return Failing(node.test, distance(node.test, facts.get(leaf.key), leaf.want))
+    return Failing(node.test, leaf.key, distance(node.test, facts.get(leaf.key), leaf.want))
 
 
 def distance(test: Test, have: Known | None, want: Known | None) -> Distance | None:
