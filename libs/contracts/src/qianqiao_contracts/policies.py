@@ -107,11 +107,10 @@ def _shape(value: object) -> str:
     return "<group>" if of else "<test>"
 
 
-Condition = Annotated[
+_Condition = Annotated[
     Annotated["Group", Tag("<group>")] | Annotated[Test, Tag("<test>")],
     Discriminator(_shape),
 ]
-"""A group of conditions or one test."""
 
 
 class Group(Value):
@@ -121,7 +120,7 @@ class Group(Value):
     k: Annotated[int, Strict(), Field(ge=1, le=limit("list.conditions"))] | None = Field(
         default=None, description="至少几项，仅用于 at_least · How many, with at_least only"
     )
-    of: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=limit("list.conditions"))] = Field(
+    of: Annotated[tuple[_Condition, ...], Field(min_length=1, max_length=limit("list.conditions"))] = Field(
         description="条件 · The conditions"
     )
 
@@ -130,6 +129,14 @@ class Group(Value):
         if (self.match is Quantifier.AT_LEAST) != (self.k is not None) or (self.k or 0) > len(self.of):
             raise PydanticCustomError("condition_k", "k belongs to at_least and is at most the number of conditions")
         return self
+
+
+# Once more, with the class itself: a name in quotes could be resolved in this module alone.
+Condition = Annotated[
+    Annotated[Group, Tag("<group>")] | Annotated[Test, Tag("<test>")],
+    Discriminator(_shape),
+]
+"""A group of conditions or one test."""
 
 
 class Window(Value):
