@@ -197,3 +197,21 @@ async def test_a_policy_is_changed_by_whoever_brought_it(issuing: World, way: Wa
     assert (await way(issuing, by_park(issuing, "PolicyRevised", ours)))[0] == "subject-not-yours"
     assert (await way(issuing, by_park(issuing, "PolicyPublished", ours)))[0] == "subject-not-yours"
     assert (await way(issuing, by_park(issuing)))[0] == "subject-exists"
+
+
+async def test_an_event_that_comes_again_after_a_crash_before_its_receipt_changes_nothing(world: World) -> None:
+    events = [by_park(world), world.event("PolicyRetired", {"title": "（示例）"}, "P-1")]
+    for event in events:
+        await world.publish(event)
+    assert await world.types() == ["PolicyPublished", "PolicyRetired"]
+    await world.h.store.database["receipts"].delete_many({})
+    for event in events:
+        await world.publish(event)
+    assert await world.h.published() == []
+
+
+@both
+async def test_a_policy_stays_with_the_party_it_was_published_for(world: World, way: Way) -> None:
+    await world.publish(by_park(world))
+    await world.h.published()
+    assert (await way(world, by_park(world, "PolicyRevised", party=FIRM)))[0] == "party-not-yours"
