@@ -1,6 +1,6 @@
 # 牵桥：每个命令都先准备好 .venv（仅在依赖变化时）· every command prepares .venv first, only when dependencies changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup up demo test test-long check generate bench lock clean
+.PHONY: help setup up demo test test-long check generate bench bench-matching lock clean
 
 BIN := .venv/bin
 
@@ -31,6 +31,9 @@ generate: setup ## 重做生成的文档 · write the generated documents anew
 
 bench: setup ## 性能，同一次运行中与对照相比 · performance, as ratios within one run
 	@$(BIN)/qianqiao bench
+
+bench-matching: setup ## 匹配的性能：政策 · speed of matching: policies
+	$(BIN)/python -m bench.policies
 
 COMPILE := uv pip compile - --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header \
 	--no-annotate --quiet

@@ -156,6 +156,11 @@ def _ordered(first: str, second: str) -> Callable[[Json], Json]:
     return repair
 
 
+def _window(value: Json) -> Json:
+    days = value.get("opens") and value.get("closes")
+    return {**_ordered("opens", "closes")(value), "repeats": value.get("repeats") if days else None}
+
+
 def _instants(first: str, second: str) -> Callable[[Json], Json]:
     def repair(value: Json) -> Json:
         if value.get(first) and value.get(second):
@@ -210,7 +215,7 @@ _REPAIRS: Final[list[tuple[Callable[[Json], bool], Callable[[Json], Json]]]] = [
     (_has("comparator", "value_to"), _figure),
     (_has("min_fen", "max_fen"), _money_range),
     (_has("trl", "stage"), _maturity),
-    (_has("opens", "closes"), _ordered("opens", "closes")),
+    (_has("opens", "closes"), _window),
     (_has("starts", "ends"), _ordered("starts", "ends")),
     (_has("from", "to"), _instants("from", "to")),
     (_has("opens_at", "deadline"), _instants("opens_at", "deadline")),

@@ -109,7 +109,7 @@ def test_every_match_event_says_who_and_what_it_is_about(name: str) -> None:
 
 def test_outside_systems_may_say_only_what_parties_say_themselves() -> None:
     topics = {each.topic.name for each in INTAKE_TYPES}
-    assert topics == {"registry.parties", "registry.needs", "registry.results"}
+    assert topics == {"registry.parties", "registry.needs", "registry.results", "registry.policies"}
     assert not {"NeedExpired", "ResultExpired", "PartyClosed"} & {each.__name__ for each in INTAKE_TYPES}
 
 

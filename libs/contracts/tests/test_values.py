@@ -318,6 +318,22 @@ def test_a_window_opens_before_it_closes() -> None:
     assert codes(Window, {"opens": "2026-09-15", "closes": "2026-09-15"}) == set()
 
 
+def test_a_window_that_repeats_has_both_days() -> None:
+    assert codes(Window, {"opens": "2026-09-15", "repeats": "yearly"}) == {("window_repeats_without_days", "")}
+    assert codes(Window, {"opens": "2026-09-15", "closes": "2026-09-30", "repeats": "yearly"}) == set()
+
+
+@pytest.mark.parametrize("period", ["2025", "FY2025", "2025-H1", "2025-Q3", "2025-09", "year-1", "fy-2"])
+def test_periods_that_a_condition_may_name(period: str) -> None:
+    assert codes(Condition, {"field": "revenue", "op": "present", "period": period, "clause": "条款"}) == set()
+
+
+@pytest.mark.parametrize("period", ["25", "2025-13", "2025-Q5", "FY25", "last year", "year-10", ""])
+def test_periods_that_are_none(period: str) -> None:
+    found = codes(Condition, {"field": "revenue", "op": "present", "period": period, "clause": "条款"})
+    assert {path for _, path in found} == {"period"}
+
+
 def test_a_receipt_holds_a_digest() -> None:
     receipt = {"sha256": "A" * 64, "time": "2026-01-01T00:00:00Z", "serial": "1"}
     bid = {"challenge": "c", "lead_party": "p", "receipt": receipt}

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from notify.domain.wording import words
 from notify.texts import load_rulebook
 from qianqiao_contracts import (
     WITHDRAWAL_REASONS,
@@ -13,6 +14,9 @@ from qianqiao_contracts import (
     MatchAccepted,
     MatchDeclined,
     MatchInterest,
+    MatchKind,
+    MatchLapsed,
+    MatchProposed,
     MatchWithdrawn,
     NeedExpired,
     NotificationPlanned,
@@ -114,8 +118,38 @@ def test_every_value_a_rule_is_silent_on_is_a_known_code() -> None:
     rules = [rule for rule in load_rulebook().rules if rule.unless]
     assert rules
     for rule in rules:
-        assert set(rule.unless) == {"reason.code"}
-        assert set(rule.unless["reason.code"]) <= set(WITHDRAWAL_REASONS.codes), rule.id
+        assert set(rule.unless) <= {"reason.code", "kind"}
+        assert set(rule.unless.get("reason.code", ())) <= set(WITHDRAWAL_REASONS.codes), rule.id
+        assert set(rule.unless.get("kind", ())) <= set(MatchKind), rule.id
+
+
+async def test_of_a_policy_only_the_firm_is_told_and_only_that_it_may_apply(service: Any, story: Any) -> None:
+    about = {
+        "kind": MatchKind.POLICY,
+        "policy": "policy-1",
+        "policy_title": "（演示）研发投入奖励办法",
+        "party_a": story.enterprise,
+        "party_b": story.university,
+    }
+    reason = Reason(code="not_relevant")
+    proposed = MatchProposed(**about, band="高度", score=1, expires_at=story.start + timedelta(days=14))
+    events = (
+        proposed,
+        MatchDeclined(**about, party=story.enterprise, reason=reason),
+        MatchLapsed(**about, reason=Reason(code="window_closed")),
+        MatchWithdrawn(**about, reason=Reason(code="not_eligible")),
+    )
+    async with service() as harness:
+        await story.introduce(harness)
+        for sequence, event in enumerate(events, start=1):
+            await harness.deliver(event, subject=story.match, sequence=sequence)
+        assert await planned(harness) == [("policy-proposed", story.enterprise, "email")]
+        assert await harness.parked() == []
+
+
+def test_a_policy_is_called_by_its_title() -> None:
+    found = words({"party_a": "party-a", "policy_title": "（演示）办法"}, "match-1", "party-a", {}, "zh-Hans")
+    assert found["other_title"] == "（演示）办法"
 
 
 async def test_signatories_are_found_inside_the_list(service: Any, story: Any) -> None:

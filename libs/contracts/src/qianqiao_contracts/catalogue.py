@@ -117,8 +117,11 @@ INTAKE_TYPES: Final[tuple[type[EventData], ...]] = (
     results.ResultRevised,
     results.ResultTaken,
     results.ResultWithdrawn,
+    policies.PolicyPublished,
+    policies.PolicyRevised,
+    policies.PolicyRetired,
 )
-"""The types an outside system may publish to intake.events: what a party itself says about its needs and results."""
+"""The types an outside system may publish to intake.events: what a party says of its needs, results and policies."""
 
 
 @dataclass(frozen=True, slots=True)

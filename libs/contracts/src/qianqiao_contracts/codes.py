@@ -55,6 +55,7 @@ def code_tables() -> tuple[CodeTable, ...]:
 SECTORS = code_table("sector")
 DECLINE_REASONS = code_table("decline_reason")
 WITHDRAWAL_REASONS = code_table("withdrawal_reason")
+DISMISSAL_REASONS = code_table("dismissal_reason")
 MATCH_REASONS = code_table("match_reason")
 IP_KINDS = code_table("ip_kind")
 IP_STATUSES = code_table("ip_status")

@@ -14,6 +14,7 @@ from qianqiao_contracts.values import (
     Id,
     Label,
     Message,
+    MoneyRange,
     Number,
     Reason,
     Title,
@@ -74,10 +75,19 @@ class MatchParties(EventData):
     kind: MatchKind = Field(default=MatchKind.NEED_RESULT, description="对接类别 · Kind")
     need: Id | None = Field(default=None, description="需求标识 · Need")
     result: Id | None = Field(default=None, description="成果标识 · Result")
-    party_a: Id = Field(description="需求一侧的主体 · Party on the side of the need")
-    party_b: Id = Field(description="成果一侧的主体 · Party on the side of the result")
+    policy: Id | None = Field(default=None, description="政策标识 · Policy, with kind policy")
+    request: Id | None = Field(default=None, description="融资需求标识 · Request for finance, with kind finance")
+    offer: Id | None = Field(default=None, description="金融产品标识 · Offer of finance, with kind finance")
+    party_a: Id = Field(
+        description="需求一侧的主体；政策、融资中为企业 · On the side of the need; policy, finance: the firm"
+    )
+    party_b: Id = Field(
+        description="成果一侧的主体；政策的发布单位、金融机构 · On the side of the result; issuer, bank"
+    )
     need_title: Title | None = Field(default=None, description="需求名称 · Title of the need")
     result_title: Title | None = Field(default=None, description="成果名称 · Title of the result")
+    policy_title: Title | None = Field(default=None, description="政策名称 · Title of the policy")
+    offer_title: Title | None = Field(default=None, description="金融产品名称 · Title of the offer of finance")
 
 
 class MatchProposed(MatchParties):
@@ -94,7 +104,11 @@ class MatchProposed(MatchParties):
     constraints: Annotated[tuple[ConstraintCheck, ...], within("constraints")] = Field(
         default=(), description="逐项指标 · Constraint by constraint"
     )
-    expires_at: UtcDatetime = Field(description="答复截止时间 · Answer wanted before")
+    amount: MoneyRange | None = Field(default=None, description="政策、融资的估算金额 · Estimate, policy and finance")
+    opens_at: UtcDatetime | None = Field(default=None, description="尚未开始受理时，开始的时间 · When it opens")
+    expires_at: UtcDatetime = Field(
+        description="答复截止时间；政策为申报截止 · Answer wanted before; with a policy, applications taken until"
+    )
 
 
 class MatchInterest(MatchParties):

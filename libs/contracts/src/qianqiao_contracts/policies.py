@@ -5,19 +5,21 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Discriminator, Field, Strict, Tag, model_validator
+from pydantic import Discriminator, Field, Strict, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from qianqiao_contracts._data import limit
+from qianqiao_contracts._data import limit, pattern
 from qianqiao_contracts.base import EventData
 from qianqiao_contracts.topics import TOPICS, Topic
 from qianqiao_contracts.values import (
     CodeText,
     Day,
     Flag,
+    Id,
     Label,
     Money,
     Number,
+    PartyKind,
     Reason,
     ShortText,
     Title,
@@ -52,7 +54,24 @@ class Operator(StrEnum):
     PRESENT = "present"
 
 
+class Scope(StrEnum):
+    """口径: whether a figure is that of the legal entity itself or of its whole group."""
+
+    ENTITY = "entity"
+    GROUP = "group"
+
+
+class Repeats(StrEnum):
+    """重复: how often a window comes again, on the same days."""
+
+    YEARLY = "yearly"
+
+
 Scalar = Flag | Number | ShortText
+
+Period = Annotated[str, StringConstraints(pattern=pattern("period"))]
+"""A span of time a figure belongs to: 2025, 2025-H1, 2025-Q3, 2025-09; FY2025 for a fiscal year that is not the
+calendar year. In a condition also year-1 or fy-1: counted back from the year in which it is applied for."""
 
 
 class Test(Value):
@@ -66,6 +85,11 @@ class Test(Value):
         default=None, description="比较值；in、not_in 为列表 · Value; a list for in and not_in; absent for present"
     )
     unit: Annotated[str, bounded("unit")] | None = Field(default=None, description="单位 · Unit")
+    period: Period | None = Field(
+        default=None,
+        description="所属期间，如 2025、year-1（申报上一年）；缺省为现状 · Its period; absent: as it is now",
+    )
+    scope: Scope | None = Field(default=None, description="口径；缺省为法人单体 · Entity or group; absent: the entity")
     clause: Annotated[str, bounded("clause")] = Field(description="条款原文 · Quotation of the clause")
 
     @model_validator(mode="after")
@@ -83,11 +107,10 @@ def _shape(value: object) -> str:
     return "<group>" if of else "<test>"
 
 
-Condition = Annotated[
+_Condition = Annotated[
     Annotated["Group", Tag("<group>")] | Annotated[Test, Tag("<test>")],
     Discriminator(_shape),
 ]
-"""A group of conditions or one test."""
 
 
 class Group(Value):
@@ -97,7 +120,7 @@ class Group(Value):
     k: Annotated[int, Strict(), Field(ge=1, le=limit("list.conditions"))] | None = Field(
         default=None, description="至少几项，仅用于 at_least · How many, with at_least only"
     )
-    of: Annotated[tuple[Condition, ...], Field(min_length=1, max_length=limit("list.conditions"))] = Field(
+    of: Annotated[tuple[_Condition, ...], Field(min_length=1, max_length=limit("list.conditions"))] = Field(
         description="条件 · The conditions"
     )
 
@@ -108,16 +131,27 @@ class Group(Value):
         return self
 
 
+# Once more, with the class itself: a name in quotes could be resolved in this module alone.
+Condition = Annotated[
+    Annotated[Group, Tag("<group>")] | Annotated[Test, Tag("<test>")],
+    Discriminator(_shape),
+]
+"""A group of conditions or one test."""
+
+
 class Window(Value):
     """申报时间: the days on which applications are taken, both included, in the issuer's calendar."""
 
     opens: Day | None = Field(default=None, description="开始日 · First day")
     closes: Day | None = Field(default=None, description="截止日 · Last day")
+    repeats: Repeats | None = Field(default=None, description="是否每年重复 · Whether it comes again every year")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.opens is not None and self.closes is not None and self.opens > self.closes:
             raise PydanticCustomError("window_reversed", "the window closes before it opens")
+        if self.repeats is not None and (self.opens is None or self.closes is None):
+            raise PydanticCustomError("window_repeats_without_days", "a window that repeats has a first and a last day")
         return self
 
 
@@ -137,16 +171,31 @@ class Desk(Value):
     phone: ShortText | None = Field(default=None, description="办公电话 · Office telephone")
 
 
+class SupportShare(Value):
+    """按比例支持: support as a share of a figure of the party's, such as 20 % of last year's R&D spending."""
+
+    field: CodeText = Field(description="档案字段 · Field of the party's profile")
+    period: Period | None = Field(default=None, description="所属期间 · Period of the figure")
+    scope: Scope | None = Field(default=None, description="口径 · Entity or group")
+    share: Annotated[Number, Field(gt=0, le=1)] = Field(description="比例，0–1 · Share of it")
+
+
 class PolicyContent(EventData):
     """A policy; publishing and revising carry the whole of it."""
 
+    party: Id | None = Field(default=None, description="发布单位的主体标识 · Party of the issuing body")
     title: Title = Field(description="政策名称 · Title")
     issuer: Label = Field(description="发布单位 · Issuing body")
     document_no: ShortText = Field(description="文号 · Document number")
     region: ShortText | None = Field(default=None, description="适用地区 · Region")
+    beneficiaries: Annotated[tuple[PartyKind, ...], within("parties")] = Field(
+        default=(), description="惠及对象；缺省为企业 · Kinds of party it is for; absent: enterprises"
+    )
     conditions: Condition = Field(description="申报条件 · Conditions")
     support: Annotated[str, bounded("summary")] = Field(description="支持标准 · What is granted")
+    support_min: Money | None = Field(default=None, description="支持下限（分） · Least amount")
     support_max: Money | None = Field(default=None, description="支持上限（分） · Greatest amount")
+    support_share: SupportShare | None = Field(default=None, description="按比例支持 · As a share of a figure")
     window: Window | None = Field(default=None, description="申报时间 · When to apply")
     route: Route = Field(description="兑现方式 · How it is obtained")
     desk: Desk = Field(description="受理窗口 · Where to apply")
@@ -175,5 +224,6 @@ class PolicyRetired(EventData):
     topic: ClassVar[Topic] = POLICIES
     zh: ClassVar[str] = "政策已失效"
 
+    party: Id | None = Field(default=None, description="发布单位的主体标识 · Party of the issuing body")
     title: Title = Field(description="政策名称 · Title")
     reason: Reason | None = Field(default=None, description="原因 · Why")

@@ -15,6 +15,7 @@ from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine
 from matching.engine.tables import table
 from matching.follower import Follower
+from matching.policies import wiring as policies
 from matching.proposing import Market, Proposer
 from matching.settings import MatchingSettings
 from matching.usecases import Matching, SecondLooks
@@ -44,6 +45,7 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     chassis.due(market.matches, matching.lapse)
     chassis.due(looks, matching.look_again)
     _index(chassis, market)
+    policies.compose(chassis)
 
 
 def _market(chassis: Chassis[MatchingSettings]) -> Market:

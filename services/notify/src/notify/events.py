@@ -30,13 +30,13 @@ from notify.usecases.planning import Planner
 from notify.views import Contacts, PartyNames
 
 _CONTACT = ("person_name", "email", "mobile", "locale", "channels", "consents")
-_MATCH = ("party_a", "party_b", "need", "result", "need_title", "result_title")
+_MATCH = ("kind", "party_a", "party_b", "need", "result", "need_title", "result_title")
 _AGREEMENT = ("parties", "title", "kind")
 
 TOLD: dict[type[EventData], tuple[str, ...]] = {
     NeedPosted: ("party", "title"),
     NeedExpired: ("party", "title"),
-    MatchProposed: (*_MATCH, "band", "reasons", "gaps", "constraints", "expires_at"),
+    MatchProposed: (*_MATCH, "policy_title", "band", "reasons", "gaps", "constraints", "expires_at"),
     MatchInterest: (*_MATCH, "party"),
     MatchAccepted: _MATCH,
     MatchDeclined: (*_MATCH, "party", "reason"),

@@ -7,12 +7,14 @@ from registry import tables
 from registry.api import contacts as contact_routes
 from registry.api import events as event_routes
 from registry.api import parties as party_routes
+from registry.api import policies as policy_routes
 from registry.api import sources as source_routes
 from registry.api.needs import NeedRoutes
 from registry.api.results import ResultRoutes
 from registry.domain.contact import Contact
 from registry.domain.need import Need
 from registry.domain.party import Party
+from registry.domain.policy import Policy
 from registry.domain.refusals import Refusals
 from registry.domain.result import Result
 from registry.domain.source import Receipt, Source
@@ -24,6 +26,8 @@ from registry.usecases.intake import Intake
 from registry.usecases.introductions import Introductions
 from registry.usecases.needs import Needs
 from registry.usecases.parties import Parties
+from registry.usecases.policies import Policies
+from registry.usecases.policy_adoption import PolicyAdoption
 from registry.usecases.rejections import Rejections
 from registry.usecases.results import Results
 from registry.usecases.sources import Sources
@@ -49,7 +53,9 @@ def compose(chassis: Chassis[RegistrySettings]) -> None:
     introductions = Introductions(
         chassis.projection("introductions", indexes=[Index(("need", 1)), Index(("result", 1))])
     )
-    adoption = Adoption(parties, needs, results, clock)
+    policy_records = chassis.repository("policies", Policy, indexes=[_BY_STATUS, by_party])
+    policies = Policies(policy_records, parties, clock, tables.policy_rules())
+    adoption = Adoption(parties, needs, results, PolicyAdoption(policies, clock), clock)
     refusal_records = chassis.repository("refusals", Refusals)
     rejections = Rejections(refusal_records, tables.intake_rules(), clock)
     receipts = chassis.repository("receipts", Receipt)
@@ -61,6 +67,7 @@ def compose(chassis: Chassis[RegistrySettings]) -> None:
         contact_routes.routes(contacts),
         NeedRoutes(needs, introductions, tables.quality_rules()).routes(),
         ResultRoutes(results, introductions, tables.remark_rules()).routes(),
+        policy_routes.routes(policies),
         source_routes.routes(sources),
         event_routes.routes(intake, tables.intake_rules().max_batch),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from registry.domain.duplicates import DuplicateRules
 from registry.domain.listing import ListingRules
+from registry.domain.policy import PolicyRules
 from registry.domain.quality import QualityRules
 from registry.domain.remarks import RemarkRules
 from registry.domain.source import IntakeRules
@@ -61,3 +62,9 @@ def remark_rules() -> RemarkRules:
 def intake_rules() -> IntakeRules:
     """What outside systems may send."""
     return IntakeRules.model_validate(_read("intake"))
+
+
+@cache
+def policy_rules() -> PolicyRules:
+    """Bounds of what a policy's conditions may hold."""
+    return PolicyRules.model_validate(_read("policies"))

@@ -122,7 +122,7 @@ def words(
         "reason": _reason(str(reason.get("code") or ""), locale),
         "reason_text": clean(str(reason.get("text") or "")),
         "kind": _label(str(data.get("kind") or ""), locale),
-        "amount": yuan(amount["fen"], locale) if "fen" in amount else "",
+        "amount": yuan(amount["fen"], locale) if "fen" in amount else "",  # a range of money is no amount
         "digest": str(data.get("digest") or "")[:23],
     }
 
@@ -142,7 +142,7 @@ def _others(data: Mapping[str, Any], party: str, names: Mapping[str, str], local
 
 
 def _title(data: Mapping[str, Any], side: str, subject: str) -> str:
-    title = data.get(f"{side}_title") or data.get("title") or data.get(side) or subject
+    title = data.get(f"{side}_title") or data.get("policy_title") or data.get("title") or data.get(side) or subject
     return clean(str(title))
 
 

@@ -41,6 +41,7 @@ from registry.domain.result import Result, ResultText
 from registry.domain.source import Source, adopted_subject
 from registry.usecases.needs import Needs
 from registry.usecases.parties import Parties, uscc_taken
+from registry.usecases.policy_adoption import POLICY_TYPES, PolicyAdoption
 from registry.usecases.results import Results
 
 type Adopter = Callable[[Event[Any], Source], Awaitable[str]]
@@ -52,8 +53,10 @@ class Adoption:
     Raises the problems with which a person asking for the same would be refused, paths being those of the event.
     """
 
-    def __init__(self, parties: Parties, needs: Needs, results: Results, clock: Clock) -> None:
-        self._parties, self._needs, self._results = parties, needs, results
+    def __init__(
+        self, parties: Parties, needs: Needs, results: Results, policies: PolicyAdoption, clock: Clock
+    ) -> None:
+        self._parties, self._needs, self._results, self._policies = parties, needs, results, policies
         self._clock = clock
         self._adopters: dict[type[EventData], Adopter] = {
             PartyRegistered: self._register_party,
@@ -64,6 +67,7 @@ class Adoption:
             ),
             ResultListed: self._list_result,
             **dict.fromkeys((ResultRevised, ResultRenewed, ResultWithdrawn, ResultTaken), self._change_result),
+            **dict.fromkeys(POLICY_TYPES, self._adopt_policy),
         }
 
     @property
@@ -221,6 +225,11 @@ class Adoption:
             await self._known(name, source, f"data.parties[{place}]") for place, name in enumerate(names) if place
         ]
         return tuple(dict.fromkeys((leading.id, *(party.id for party in others))))
+
+    async def _adopt_policy(self, event: Event[Any], source: Source) -> str:
+        """A policy without a party is the park's own."""
+        party = await self._party(event.data.party or source.park, source, "data.party")
+        return await self._policies.adopt(event, source, party)
 
     # ---- what all have in common --------------------------------------------------------------------------------
 
