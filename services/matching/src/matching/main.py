@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from qianqiao_chassis.service import Chassis, run
 from qianqiao_chassis.store.query import Index
-from qianqiao_contracts import NeedContent, ResultContent
+from qianqiao_contracts import NeedContent, PartyContent, ResultContent
 
 from matching import api, events
 from matching.copies import Copies
@@ -17,10 +17,12 @@ from matching.engine.tables import table
 from matching.follower import Follower
 from matching.policies import wiring as policies
 from matching.proposing import Market, Proposer
+from matching.search import wiring as search
 from matching.settings import MatchingSettings
 from matching.usecases import Matching, SecondLooks
 
 SERVICE = "matching"
+_CHANGED = [Index(("changed_at", 1))]
 
 
 def rules() -> Rules:
@@ -45,15 +47,17 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     chassis.due(market.matches, matching.lapse)
     chassis.due(looks, matching.look_again)
     _index(chassis, market)
-    policies.compose(chassis)
+    parties = Copies(chassis.projection("parties", indexes=_CHANGED), PartyContent, chassis.clock)
+    policy_copies = chassis.projection("policies", indexes=_CHANGED)
+    policies.compose(chassis, parties, policy_copies)
+    search.compose(chassis, market.needs, market.results, parties, policy_copies)
 
 
 def _market(chassis: Chassis[MatchingSettings]) -> Market:
     engine = Engine()
     overlap, fresh_for = timedelta(seconds=chassis.settings.overlap_s), chassis.settings.reread_s
-    changed = [Index(("changed_at", 1))]
-    needs = Copies(chassis.projection("needs", indexes=changed), NeedContent, chassis.clock)
-    results = Copies(chassis.projection("results", indexes=changed), ResultContent, chassis.clock)
+    needs = Copies(chassis.projection("needs", indexes=_CHANGED), NeedContent, chassis.clock)
+    results = Copies(chassis.projection("results", indexes=_CHANGED), ResultContent, chassis.clock)
     return Market(
         needs=needs,
         results=results,

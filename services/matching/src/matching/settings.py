@@ -38,3 +38,10 @@ class MatchingSettings(ServiceSettings):
         "seconds between commits of the candidate index; fresh items are found all the same",
         examples=[0.5],
     )
+    search_fresh_s: float = Field(
+        1.0,
+        ge=0,
+        le=60,
+        description="检索最多落后存储多少秒 / seconds by which a search may lag behind the store",
+        examples=[1],
+    )

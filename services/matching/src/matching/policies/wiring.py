@@ -4,8 +4,11 @@ from datetime import timedelta
 from typing import Final
 
 from qianqiao_chassis.service import Chassis
+from qianqiao_chassis.store.projection import Projection
 from qianqiao_chassis.store.query import Index
+from qianqiao_contracts import PartyContent
 
+from matching.copies import Copies
 from matching.policies import listening, routes
 from matching.policies.domain.match import PolicyMatch
 from matching.policies.domain.profile import Profile
@@ -20,8 +23,11 @@ _LEASE: Final = timedelta(minutes=15)
 """Longer than it takes to judge every firm by every policy, with every proposal written."""
 
 
-def compose(chassis: Chassis[MatchingSettings]) -> Profiles:
-    """Wire profiles, policies and their matches into the service; return the profiles, which others build on."""
+def compose(chassis: Chassis[MatchingSettings], parties: Copies[PartyContent], stored: Projection) -> Profiles:
+    """Wire profiles, policies and their matches into the service; return the profiles, which others build on.
+
+    `parties` are the copies of what registry says of parties, `stored` the policies: both serve others, too.
+    """
     clock, overlap = chassis.clock, timedelta(seconds=chassis.settings.overlap_s)
     records = chassis.repository("profiles", Profile, indexes=[Index(("registered.park", 1), ("id", 1))])
     matches = chassis.repository(
@@ -34,10 +40,10 @@ def compose(chassis: Chassis[MatchingSettings]) -> Profiles:
         ],
     )
     reworks = chassis.repository("policy_reworks", Rework)
-    policies = Policies(chassis.projection("policies", indexes=[Index(("changed_at", 1))]), clock, overlap)
+    policies = Policies(stored, clock, overlap)
     profiles = Profiles(records, clock)
     refresher = Refresher(records, matches, reworks, policies, clock)
-    chassis.consume(listening.subscriptions(profiles, refresher))
+    chassis.consume(listening.subscriptions(profiles, refresher, parties))
     chassis.serve(routes.routes(profiles, Overviews(profiles, policies, matches, clock), clock))
     chassis.due(records, refresher.profile_due)
     chassis.due(matches, refresher.lapse)

@@ -23,7 +23,7 @@ def _table() -> tuple[dict[str, Readings], frozenset[str]]:
             syllable, usual, other = line.split(" ")
             first.update(dict.fromkeys(usual, syllable))
             second.update(dict.fromkeys(other, syllable))
-    readings = {
+    readings: dict[str, Readings] = {
         character: (syllable, second[character]) if character in second else (syllable,)
         for character, syllable in first.items()
     }
