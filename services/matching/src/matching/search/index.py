@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 
 import tantivy
 
+from matching.engine.analyzer import words
+from matching.engine.items import Item
 from matching.engine.tables import table
-from matching.engine.vectors import result_vector
 from matching.search.documents import Document, Kind
 from matching.search.terms import sounds
 
@@ -60,10 +61,9 @@ class SearchIndex:
         """Hold this version of a document in place of any other."""
         item = document.item
         self.drop(item.id)
-        found_by = result_vector(item).found_by
         added = tantivy.Document()
         added.add_text("id", item.id)
-        added.add_text("words", " ".join(" ".join([word] * count) for word, count in found_by.items()))
+        added.add_text("words", " ".join(_words(item)))
         added.add_text("sounds", " ".join(sounds("\n".join((item.title, *item.keywords)))))
         added.add_text("tags", json.dumps((document.kind.value, document.tags), ensure_ascii=False))
         for tag in _tags(document):
@@ -114,6 +114,13 @@ class SearchIndex:
 
     def _term(self, field: str, term: str, boost: float) -> tantivy.Query:
         return tantivy.Query.boost_query(tantivy.Query.term_query(self._schema, field, term, "freq"), boost)
+
+
+def _words(item: Item) -> Iterable[str]:
+    for field, text in item.fields:
+        found = words(text)
+        for _ in range(_SETTINGS["weights"][field]):
+            yield from found
 
 
 def _tags(document: Document) -> Iterable[str]:
