@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 from matching.evaluate import main
+from matching.search.evaluate import main as search_main
 
 from .demonstration import FITS, NEEDS, RESULTS
 
 
-def test_it_prints_figures_for_both_kinds_of_query(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pack = tmp_path / "pack.jsonl.xz"
+def packed(folder: Path) -> str:
+    """A pack of the results that fit some need, with that need."""
+    pack = folder / "pack.jsonl.xz"
     with lzma.open(pack, "wt", encoding="utf-8") as lines:
         for need, result in FITS.items():
             content = RESULTS[result]
@@ -24,11 +26,23 @@ def test_it_prints_figures_for_both_kinds_of_query(tmp_path: Path, capsys: pytes
                 "need_masked": "",
             }
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+    return str(pack)
+
+
+def test_it_prints_figures_for_both_kinds_of_query(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([])
-    assert main([str(pack)]) == 0
+    assert main([packed(tmp_path)]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(
         "need: n=5 nDCG@10=1.000 R@20=1.000 proposed=5 precision=1.00 found=1.00 abstain-without-fit=1.00"
     )
     assert second == "need_masked: no queries"
+
+
+def test_searching_is_measured_as_typed_with_a_slip_and_in_pinyin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert search_main([packed(tmp_path)]) == 0
+    lines = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [[f"{typed}:", "n=5", "MRR=1.000"] for typed in ("literal", "slip", "pinyin")]
