@@ -24,6 +24,8 @@ def meant(typed: str) -> str:
         ("重请", "重庆"),
         ("chunengbianliuqi", "储能变流器"),
         ("hanjie 气孔", "焊接 气孔"),
+        ("chunengfeiji", "储能feiji"),
+        ("zqldchs", "重庆锂电池回收"),
         ("perovskit 电池", "perovskite 电池"),
         ("激光桿接工艺", "激光焊接工艺"),
     ],

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import Final, NamedTuple
 
 import rjieba
 
 from matching.engine.analyzer import is_han
 from matching.search.pinyin import parsed, readings, sound_alike
-from matching.search.terms import runs
+from matching.search.terms import initials, runs
 
 _SAME_SOUND: Final = 2
 """So many characters that sound alike make a correction where they are all of the run, one more within a longer one."""
@@ -43,7 +44,8 @@ def corrections(typed: str, titles: Sequence[str], texts: Sequence[str]) -> list
                 if not any(_stands_in(correction.typed, text) for text in folded):
                     votes[correction] += len(titles) - rank
         if votes:
-            found.append(max(votes, key=lambda each: (votes[each], len(each.typed), each)))
+            # The whole of it before a part of it; then what the best found say.
+            found.append(max(votes, key=lambda each: (len(each.typed), votes[each], each)))
     return found
 
 
@@ -63,7 +65,9 @@ def _of(run: str, title_runs: Sequence[str]) -> list[Correction]:
     if is_han(run):
         return [found for other in title_runs if is_han(other) for found in _characters(run, other)]
     if syllables := parsed(run):
-        return [found for other in title_runs if is_han(other) for found in _spelt(run, syllables, other)]
+        return [found for other in title_runs if is_han(other) for found in _spelt(syllables, other)]
+    if meant := [Correction(run, other) for other in title_runs if is_han(other) and initials(other) == run]:
+        return meant
     return [
         Correction(run, other)
         for other in title_runs
@@ -75,13 +79,18 @@ def _alike(one: str, other: str) -> bool:
     return not is_han(other) and SequenceMatcher(None, one, other, autojunk=False).ratio() >= _ALIKE
 
 
-def _spelt(run: str, syllables: Sequence[str], title: str) -> list[Correction]:
-    length = len(syllables)
-    return [
-        Correction(run, title[at : at + length])
-        for at in range(len(title) - length + 1)
-        if all(syllable in readings(title[at + step]) for step, syllable in enumerate(syllables))
-    ]
+def _spelt(syllables: Sequence[str], title: str) -> list[Correction]:
+    """Stretches of syllables, at least two and half of them, that a stretch of `title` is read as."""
+    found: list[Correction] = []
+    for shift in range(-len(title) + 1, len(syllables)):
+        start, end = max(shift, 0), min(len(syllables), len(title) + shift)
+        read = [syllables[at] in readings(title[at - shift]) for at in range(start, end)]
+        for same, places in groupby(range(start, end), key=lambda at: read[at - start]):
+            stretch = list(places)
+            if same and len(stretch) > 1 and 2 * len(stretch) >= len(syllables):
+                begin, stop = stretch[0], stretch[-1] + 1
+                found.append(Correction("".join(syllables[begin:stop]), title[begin - shift : stop - shift]))
+    return found
 
 
 def _characters(run: str, title: str) -> list[Correction]:

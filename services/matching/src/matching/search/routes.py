@@ -113,7 +113,9 @@ def _view(outcome: Outcome, offset: int, limit: int) -> SearchView:
 def _item(found: Found) -> ItemView:
     document = found.document
     reasons = [_place(place.field, place.words, place.share) for place in found.places]
-    if found.missing:
+    if not found.places:
+        reasons.append(ReasonView(text_zh="读音或拼写相近。", text_en="Read or spelt alike."))
+    elif found.missing:
         words = found.missing[:_WORDS]
         reasons.append(ReasonView(text_zh=f"未见：{'、'.join(words)}。", text_en=f"Not found: {', '.join(words)}."))
     return ItemView(

@@ -76,10 +76,13 @@ class Search:
             meant = corrected(text, understood)
             hits = _merged(self._hits(meant, only, reader), hits)
             documents = await self._documents(hits, reader)
+        best = max((hit.score for hit in hits), default=0.0)
         found = []
         for hit in hits:
             if hit.id in documents:
-                found.append((_explained(meant, documents[hit.id]), hit.score))
+                explained = _explained(meant, documents[hit.id])
+                if explained.places or hit.score >= _LIMITS["alike_of_best"] * best:
+                    found.append((explained, hit.score))
                 await asyncio.sleep(0)  # each takes up to a millisecond; others get their turn
         found.sort(key=lambda pair: (-round(pair[0].share, _SHARE_DIGITS), -pair[1], pair[0].document.item.id))
         return Outcome(tuple(each for each, _ in found), tuple(understood), _counted(hits))

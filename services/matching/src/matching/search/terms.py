@@ -22,10 +22,9 @@ def sounds(text: str) -> Iterator[str]:
     """Yield the terms of a text to be indexed: pairs of syllables, letters in threes, and initials of each run."""
     for run in runs(text):
         if is_han(run):
-            spoken = [readings(character) for character in run]
-            yield from _pairs(spoken)
-            if len(run) > 1 and all(spoken):
-                yield _INITIALS + "".join(each[0][0] for each in spoken)
+            yield from _pairs([readings(character) for character in run])
+            if first := initials(run):
+                yield _INITIALS + first
         else:
             yield from _threes(run)
 
@@ -40,6 +39,12 @@ def asked(text: str) -> Iterator[str]:
         else:
             yield from _threes(run)
             yield _INITIALS + run
+
+
+def initials(run: str) -> str:
+    """Return the first letters of how a run of Chinese characters is read, empty where one of them has no reading."""
+    spoken = [readings(character) for character in run]
+    return "".join(each[0][0] for each in spoken) if len(run) > 1 and all(spoken) else ""
 
 
 def runs(text: str) -> list[str]:
