@@ -525,12 +525,14 @@ async def test_browsing_shows_candidates_below_the_threshold_and_says_when_none_
     await listed(service)
     await deliver_all(service, NEEDS)
     found = (await buyer(service).get(f"/v1/needs/{GAS}/candidates")).raise_for_status().json()
-    assert not found["no_match"]
+    assert (found["no_match"], found["next"]) == (False, [])
     assert (found["items"][0]["result"], found["items"][0]["band"]) == (GAS_RESULT, "高度")
     assert any(item["band"] is None for item in found["items"])
     library = service.client(party="party-library", roles=["user"])
     nothing = (await library.get("/v1/needs/need-nothing/candidates")).raise_for_status().json()
     assert nothing["no_match"]
+    assert {way["route"] for way in nothing["next"]} == {"challenge", "expert", "service"}
+    assert nothing["next"][0]["suits"]
     assert all(item["band"] is None for item in nothing["items"])
     assert (await library.get(f"/v1/needs/{GAS}/candidates")).status_code == 404
     assert (await service.client(roles=["operator"]).get(f"/v1/needs/{GAS}/candidates")).status_code == 200
