@@ -34,7 +34,6 @@ from matching.domain import (
 )
 from matching.engine.contents import need_item
 from matching.engine.engine import Engine, Ranked
-from matching.engine.score import PROPOSE_FROM
 from matching.follower import Follower
 from matching.pairs import Pair
 from matching.together import together
@@ -140,7 +139,7 @@ class Proposer:
         return not proposed or await self._unchanged(need, proposed)
 
     async def _select(self, need: Copy[NeedContent], latest: dict[str, Match]) -> _Selection:
-        fitting = [ranked for ranked in await self.rank(need, latest) if ranked.score.probability >= PROPOSE_FROM]
+        fitting = [ranked for ranked in await self.rank(need, latest) if ranked.score.fits]
         pairs: dict[str, Pair] = {}
         chosen: list[str] = []
         for some in batched(fitting, _READ_AT_ONCE, strict=False):

@@ -7,7 +7,6 @@ from qianqiao_contracts import Band, ConstraintCheck, MatchGap, MatchReason, Nee
 
 from matching.domain import STATE_WORDS, Match, State
 from matching.engine.reasons import explain, may_quote
-from matching.engine.score import band_of
 from matching.nomatch import Route, next_routes
 from matching.pairs import Pair
 
@@ -133,7 +132,7 @@ def candidate_view(pair: Pair) -> CandidateView:
     """Return a candidate with its explanation."""
     need, result = pair.items
     reasons, gaps = explain(pair.need.content, need, pair.result.content, result, pair.checks)
-    band = band_of(pair.score.probability)
+    band = pair.score.band
     return CandidateView(
         result=pair.result.id,
         title=pair.result.content.title,
