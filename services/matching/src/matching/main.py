@@ -30,6 +30,7 @@ def rules() -> Rules:
     data = table("policy")
     return Rules(
         per_need=data["proposals"]["per_need"],
+        per_day=data["proposals"]["per_day"],
         per_institution=data["proposals"]["per_institution"],
         answer_within=timedelta(days=data["answer"]["days"]),
     )
@@ -41,7 +42,8 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     looks = chassis.repository("looks", Look)
     delay = timedelta(seconds=chassis.settings.second_look_s)
     overlap = timedelta(seconds=chassis.settings.overlap_s)
-    matching = Matching(market, Proposer(market), looks, SecondLooks(looks, chassis.clock, delay), overlap)
+    second = SecondLooks(looks, chassis.clock, delay)
+    matching = Matching(market, Proposer(market, second.name_at), looks, second, overlap)
     chassis.consume(events.subscriptions(matching))
     chassis.serve(api.routes(matching))
     chassis.due(market.matches, matching.lapse)

@@ -10,7 +10,7 @@ from matching.engine.constraints import check_all, fails_a_must
 from matching.engine.contents import need_item, result_item
 from matching.engine.items import Item
 from matching.engine.reasons import explain, may_quote
-from matching.engine.score import Score, band_of
+from matching.engine.score import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Pair:
 
     def proposal(self) -> Proposal:
         """Return what to propose. Raises ValueError for a pair below the least band."""
-        band = band_of(self.score.probability)
+        band = self.score.band
         if band is None:
             raise ValueError("this pair is below the threshold and must not be proposed")
         need, result = self.items

@@ -3,11 +3,11 @@
 from datetime import datetime
 
 from pydantic import BaseModel, Field
-from qianqiao_contracts import Band, ConstraintCheck, MatchGap, MatchReason, Reason, Visibility
+from qianqiao_contracts import Band, ConstraintCheck, MatchGap, MatchReason, NeedContent, Reason, Visibility
 
 from matching.domain import STATE_WORDS, Match, State
 from matching.engine.reasons import explain, may_quote
-from matching.engine.score import band_of
+from matching.nomatch import Route, next_routes
 from matching.pairs import Pair
 
 
@@ -91,12 +91,36 @@ class CandidateView(BaseModel):
     constraints: tuple[ConstraintCheck, ...]
 
 
+class NextRouteView(BaseModel):
+    """A way on for a need without a match."""
+
+    route: Route
+    suits: bool = Field(description="需求现状是否适合走这条路 · Whether the need, as it stands, speaks for it")
+    text_zh: str
+    text_en: str
+
+
 class CandidatesView(BaseModel):
     """The best results for a need; `no_match` says honestly that none is good enough to be proposed."""
 
     need: str
     no_match: bool
+    next: list[NextRouteView] = Field(
+        description="没有合适成果时的下一步，最适合的在前 · Without a match: ways on, the most suitable first"
+    )
     items: list[CandidateView]
+
+
+def candidates_view(need: str, content: NeedContent, items: list[CandidateView]) -> CandidatesView:
+    """Return what was found, and where to go where none of it fits."""
+    no_match = not any(item.admissible and item.band is not None for item in items)
+    ways = next_routes(content) if no_match else ()
+    return CandidatesView(
+        need=need,
+        no_match=no_match,
+        next=[NextRouteView(route=way.route, suits=way.suits, text_zh=way.zh, text_en=way.en) for way in ways],
+        items=items,
+    )
 
 
 def is_listed(pair: Pair) -> bool:
@@ -108,7 +132,7 @@ def candidate_view(pair: Pair) -> CandidateView:
     """Return a candidate with its explanation."""
     need, result = pair.items
     reasons, gaps = explain(pair.need.content, need, pair.result.content, result, pair.checks)
-    band = band_of(pair.score.probability)
+    band = pair.score.band
     return CandidateView(
         result=pair.result.id,
         title=pair.result.content.title,
