@@ -119,6 +119,16 @@ class Copies[C: EventData]:
             beyond = {"content.last_confirmed": confirmed, "id": {"$gt": id}}
             last = {"$or": [{"content.last_confirmed": {"$lt": confirmed}}, beyond]}
 
+    async def with_status(self, changes: Sequence[Change]) -> list[Copy[C]]:
+        """Return the items whose content these stored documents are, as they are now."""
+        stored = {change.item: change for change in changes if change.content is not None}
+        statuses = await self._projection.get_many([f"{_STATUS}{id}" for id in stored])
+        return [
+            self._copy(id, change.sequence, change.content, statuses.get(f"{_STATUS}{id}"))
+            for id, change in stored.items()
+            if change.content is not None
+        ]
+
     def _copy(self, id: str, sequence: int, content: dict[str, Any], status: dict[str, Any] | None) -> Copy[C]:
         versions = (sequence, status["sequence"] if status else 0)
         return Copy(id, versions, self.read(content), status is None or status["status"] == Status.OPEN)
@@ -133,6 +143,10 @@ class Copies[C: EventData]:
         if since is not None:
             where["changed_at"] = {"$gte": since}
         return [_change(document) for document in await self._projection.select(where, limit=most)]
+
+    async def count(self) -> int:
+        """Return how many documents there are: one for each content, one for each status."""
+        return await self._projection.count()
 
     async def changed_between(self, since: datetime, until: datetime, after: str, most: int) -> list[Change]:
         """Return a page of what changed in a span of time, both ends included."""

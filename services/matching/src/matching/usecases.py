@@ -128,7 +128,7 @@ class Matching:
             await self.proposer.close(matches, "result_gone", party=result.content.parties[0])
             fitting = []
         else:
-            fitting = [ranked.id for ranked in market.engine.needs_for(result_item(result_id, result.content))]
+            fitting = [ranked.id for ranked in await market.engine.needs_for(result_item(result_id, result.content))]
         await self._refresh_all(list(dict.fromkeys([*fitting, *(match.proposal.pair[0] for match in matches)])))
 
     async def _matches_of_result(self, result_id: str) -> list[Match]:
@@ -155,6 +155,14 @@ class Matching:
         for owner in (party, *others):
             needs = [need async for need in self.market.needs.of_party(owner)]
             await self._refresh_all([need.id for need in needs if need.is_open])
+
+    async def everything_changed(self) -> None:
+        """Pairs are scored anew: have every open need looked at."""
+        after = ""
+        while page := await self.market.needs.changed(None, after, _PAGE):
+            copies = await self.market.needs.with_status(page)
+            await together(self.second.name(need.id) for need in copies if need.is_open)
+            after = page[-1].key
 
     # ---- timers ----------------------------------------------------------------------------------------------------
 

@@ -220,7 +220,9 @@ class Records:
 
     def close(self) -> None:
         """Let go of the file; what was read stays readable."""
-        os.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _bytes(self, begin: int, end: int) -> bytes:
         if self._map is None or end > len(self._map):

@@ -97,8 +97,10 @@ class TantivyIndex:
     def in_memory(cls) -> Self:
         """Make an empty index that ends with the process."""
         index, records = tantivy.Index(_SCHEMA), Records.in_memory()
-        _begin(index, records)
-        return cls(index, records, path=None, writes=True)
+        writer = _begin(index, records)
+        opened = cls(index, records, path=None, writes=True)
+        opened._writer = writer
+        return opened
 
     @classmethod
     def create(cls, path: Path, baked: str) -> Self:
@@ -106,7 +108,7 @@ class TantivyIndex:
         path.mkdir(parents=True)
         Records.create(path / RECORDS)
         records = Records.open(path / RECORDS, writes=True)
-        _begin(tantivy.Index(_SCHEMA, path=str(path)), records)
+        _begin(tantivy.Index(_SCHEMA, path=str(path)), records).wait_merging_threads()
         records.close()
         write_whole(path / ABOUT, _about(baked))  # last: a directory without it was never finished
         return cls.open(path, writes=True)
@@ -350,14 +352,14 @@ def write_whole(path: Path, data: bytes) -> None:
         os.close(directory)
 
 
-def _begin(index: tantivy.Index, records: Records) -> None:
-    """Commit the mark of an empty index."""
+def _begin(index: tantivy.Index, records: Records) -> tantivy.IndexWriter:
+    """Commit the mark of an empty index; return what it was written with."""
     at, _ = records.append_mark(Mark(None, 0, 0))
     records.sync()
     writer = index.writer(heap_size=_HEAP, num_threads=1)
     writer.add_document(_mark_document(at))
     writer.commit()
-    writer.wait_merging_threads()
+    return writer
 
 
 def _mark_document(at: int) -> tantivy.Document:
