@@ -109,6 +109,11 @@ class Proposer:
         withdraw = _withdrawing(reason, now, party)
         await together(self._market.matches.change(id, withdraw) for id in open_ids)
 
+    async def finds(self, need: Copy[NeedContent]) -> bool:
+        """Tell whether anything would be proposed for a need, were there no limit to what it is told in a day."""
+        latest = latest_rounds(await self.existing(need.id))
+        return bool((await self._select(need, latest)).chosen)
+
     async def existing(self, need_id: str) -> list[Match]:
         """Return every match there is for a need."""
         return await self._market.matches.select({"proposal.need": need_id}, limit=_MATCHES_OF_A_NEED)

@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from pydantic import BaseModel, Field
-from qianqiao_contracts import Band, ConstraintCheck, MatchGap, MatchReason, NeedContent, Reason, Visibility
+from qianqiao_contracts import Band, ConstraintCheck, MatchGap, MatchReason, NeedContent, Reason
 
 from matching.domain import STATE_WORDS, Match, State
 from matching.engine.reasons import explain, may_quote
 from matching.engine.score import band_of
-from matching.nomatch import Route, next_routes
+from matching.nomatch import Route, is_shown, next_routes
 from matching.pairs import Pair
 
 
@@ -126,7 +126,7 @@ def candidates_view(need: str, content: NeedContent, items: list[CandidateView])
 
 def is_listed(pair: Pair) -> bool:
     """Tell whether the result may be shown to people it is not directed to."""
-    return pair.result.content.visibility in {Visibility.PUBLIC, Visibility.SUMMARY}
+    return is_shown(pair.result.content)
 
 
 def candidate_view(pair: Pair) -> CandidateView:
