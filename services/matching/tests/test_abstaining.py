@@ -1,7 +1,7 @@
 """A need for which nothing is found is told so: after the second look, once, with where it can go next."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -285,7 +285,7 @@ async def test_two_processes_that_look_at_once_say_it_once(service: Service, oth
     assert set(told(events)) == {NOTHING}
 
 
-def _handler(process: Service) -> Callable[[Any], Coroutine[Any, Any, None]]:
+def _handler(process: Service) -> Callable[[Any], Awaitable[None]]:
     (work,) = (work for work in process.chassis.due_work if work.repository.name == "looks")
     return work.handler
 
