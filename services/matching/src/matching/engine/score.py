@@ -1,33 +1,23 @@
 """The one score of a need and a result: how much of the need the result covers, as a probability.
 
-It depends on the two items and on versioned data, on nothing else: not on the collection, the direction in which the
-pair was found, or the order of arrival.
+It depends on the two items and a versioned model; and, where several results stand beside one need, on the best of
+them, since half a coverage means much when nothing covers more and little beside one that covers all. `score_results`
+with everything that is open is therefore the canonical place. A pair scored alone stands beside nothing better: its
+probability is an upper bound.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from matching.engine.items import Facets
-from matching.engine.model import Calibration, Model
-from matching.engine.vectors import (
-    IN_TITLE,
-    SATURATION_STEPS,
-    WEIGHT_STEPS,
-    NeedVector,
-    ResultVector,
-    read_need,
-    read_result,
-)
+from matching.engine.features import Floats, absolute, meet_needs, meet_results, relative
+from matching.engine.layout import NEED, RESULT, read
+from matching.engine.model import COVERAGES, FACETS, Calibration, Model
 
-type Floats = npt.NDArray[np.float64]
-type Integers = npt.NDArray[np.int64]
-
-_SIEVE: Final = 1 << 16
+_DIGITS: Final = 4
+_ODDS_DIGITS: Final = 9
+"""Digits of the log-odds that count; beyond them processors may differ."""
 
 
 class Score(NamedTuple):
@@ -37,7 +27,9 @@ class Score(NamedTuple):
     bigram_coverage: float
     title_coverage: float
     reverse_coverage: float
+    cosine: float
     facet_effect: float
+    """What the facts add to the log-odds; 0 for what either side does not say."""
     probability: float
     band: str | None = None
     """Name of the band, None below the least probability that is proposed."""
@@ -48,148 +40,71 @@ class Score(NamedTuple):
         return self.band is not None
 
 
-def facet_effect(need: Facets, result: Facets, model: Model) -> float:
-    """Return what the facts add to the log-odds; bounded, and 0 for what either side does not say."""
-    rules = model.calibration.facets
-    effect = _sector_effect(need.sectors, result.sectors, rules)
-    if need.trl is not None and result.trl is not None and result.trl < need.trl:
-        effect += max(rules["trl_most"], rules["trl_per_level"] * (need.trl - result.trl))
-    if need.fen is not None and result.fen is not None and need.fen < result.fen:
-        effect += rules["price"]
-    if need.modes and result.modes and not need.modes & result.modes:
-        effect += rules["mode"]
-    return effect
+def score_results(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> list[Score]:
+    """Score the results that stand beside each other for one need, in their order.
+
+    Raises IndexDamagedError for a damaged vector.
+    """
+    if not results:
+        return []
+    features = features_of(need, results)
+    bounds = probabilities(features | _alone(len(results)), model.calibration)
+    # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
+    among = bounds >= model.calibration.propose_from
+    return _scores(features, probabilities(features | relative(features, among), model.calibration), model.calibration)
 
 
-def _sector_effect(need: frozenset[str], result: frozenset[str], rules: Mapping[str, float]) -> float:
-    if need & result:
-        return rules["sector_same"]
-    schemes = {code.partition(":")[0] for code in need} & {code.partition(":")[0] for code in result}
-    return rules["sector_other"] if schemes else 0.0
+def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
+    """Score one result against many needs, in their order, each as if the result stood alone beside the need.
+
+    The same figures, to the last digit, as `score_results` gives for that result alone. Raises IndexDamagedError.
+    """
+    if not needs:
+        return []
+    asked, offered = read(needs, NEED), read([result], RESULT)
+    features = absolute(meet_needs(asked, offered), asked, offered)
+    bounds = probabilities(features | _alone(len(needs)), model.calibration)
+    return _scores(features, bounds, model.calibration)
 
 
-def score_results(asked: bytes, offered: Sequence[bytes | memoryview], model: Model) -> list[Score]:
-    """Score many results against one need, in their order. Raises IndexDamagedError for a damaged vector."""
-    need, results = read_need(asked), [read_result(vector) for vector in offered]
-    hits = _meet(need.words, [result.words for result in results])
-    pairs = _meet(need.bigrams, [result.bigrams for result in results])
-    return _scores(
-        _Hits(
-            hits.owner,
-            weights=hits.of_query(need.weights),
-            frequencies=hits.of_query(need.frequencies),
-            saturations=hits.of_candidates([result.saturations for result in results]),
-            flags=hits.of_candidates([result.flags for result in results]),
-        ),
-        pairs.owner,
-        pairs.of_query(need.bigram_weights) * pairs.of_candidates([result.bigram_saturations for result in results]),
-        [(need, result) for result in results],
-        model,
-    )
+def features_of(need: bytes, results: Sequence[bytes | memoryview]) -> dict[str, Floats]:
+    """Return the absolute features of results beside one need. Raises IndexDamagedError."""
+    asked, offered = read([need], NEED), read(results, RESULT)
+    return absolute(meet_results(asked, offered), asked, offered)
 
 
-def score_needs(asked: Sequence[bytes | memoryview], offered: bytes, model: Model) -> list[Score]:
-    """Score one result against many needs, in their order; the same figures as `score_results`, to the last digit."""
-    needs, result = [read_need(vector) for vector in asked], read_result(offered)
-    hits = _meet(result.words, [need.words for need in needs])
-    pairs = _meet(result.bigrams, [need.bigrams for need in needs])
-    return _scores(
-        _Hits(
-            hits.owner,
-            weights=hits.of_candidates([need.weights for need in needs]),
-            frequencies=hits.of_candidates([need.frequencies for need in needs]),
-            saturations=hits.of_query(result.saturations),
-            flags=hits.of_query(result.flags),
-        ),
-        pairs.owner,
-        pairs.of_candidates([need.bigram_weights for need in needs]) * pairs.of_query(result.bigram_saturations),
-        [(need, result) for need in needs],
-        model,
-    )
+def _alone(pairs: int) -> dict[str, Floats]:
+    """What is relative to the best, for pairs that stand alone: they are the best."""
+    return {f"{name}_of_best": np.ones(pairs) for name in COVERAGES}
 
 
-@dataclass(frozen=True, slots=True)
-class _Hits:
-    """One entry for each word that a need and a result share: whose pair it is, and what both say of it."""
+def probabilities(features: dict[str, Floats], calibration: Calibration) -> Floats:
+    """Return the probability of every pair, rounded. What shares nothing with the need does not fit it."""
+    odds = np.full(len(features["word"]), calibration.intercept)
+    for name, weight in calibration.coefficients.items():
+        if name.startswith("log_"):
+            odds += weight * np.log(features[name.removeprefix("log_")] + calibration.floor)
+        else:
+            odds += weight * features[name]
+    probability = 1 / (1 + np.exp(-np.clip(np.round(odds, _ODDS_DIGITS), -700, 700)))
+    shared = (features["word"] > 0) | (features["pair"] > 0) | (features["cosine"] > 0)
+    return np.round(np.where(shared, probability, 0.0), _DIGITS)
 
-    owner: Integers
-    weights: Integers
-    frequencies: Integers
-    saturations: Integers
-    flags: Integers
 
-
-def _scores(
-    hits: _Hits,
-    pair_owner: Integers,
-    pair_products: Integers,
-    pairs: Sequence[tuple[NeedVector, ResultVector]],
-    model: Model,
-) -> list[Score]:
-    def summed(owner: Integers, values: Floats) -> list[float]:
-        sums: list[float] = np.bincount(owner, weights=values, minlength=len(pairs)).tolist()
-        return sums
-
-    covered = summed(hits.owner, (hits.weights * hits.saturations).astype(np.float64))
-    bigrams = summed(pair_owner, pair_products.astype(np.float64))
-    units = hits.weights / (np.maximum(hits.frequencies, 1) * WEIGHT_STEPS)
-    title = summed(hits.owner, units * ((hits.flags & IN_TITLE) > 0))
-    reverse = summed(hits.owner, units * (hits.flags & (IN_TITLE - 1)))
-    return [
-        _score(
-            covered[at] / SATURATION_STEPS / need.mass,
-            bigrams[at] / SATURATION_STEPS / need.bigram_mass,
-            min(1.0, title[at] / result.title_mass),
-            min(1.0, reverse[at] / result.mass),
-            facet_effect(need.facets, result.facets, model),
-            model.calibration,
-        )
-        for at, (need, result) in enumerate(pairs)
+def _scores(features: dict[str, Floats], probability: Floats, calibration: Calibration) -> list[Score]:
+    effect = np.zeros(len(probability))
+    for name in FACETS:
+        effect += calibration.coefficients.get(name, 0.0) * features[name]
+    columns = [
+        features["word"],
+        features["pair"],
+        features["word_title"],
+        features["word_reverse"],
+        features["cosine"],
+        effect,
+        probability,
     ]
-
-
-def _score(
-    words: float, bigrams: float, title: float, reverse: float, facets: float, calibration: Calibration
-) -> Score:
-    rules = calibration.probability
-    odds = (
-        rules["intercept"]
-        + rules["word_coverage"] * math.log(words + rules["floor"])
-        + rules["bigram_coverage"] * math.log(bigrams + rules["floor"])
-        + rules["title_coverage"] * title
-        + rules["reverse_coverage"] * reverse
-        + facets
-    )
-    probability = round(1 / (1 + math.exp(-odds)), 4) if words > 0 or bigrams > 0 else 0.0
-    return Score(words, bigrams, title, reverse, facets, probability, calibration.band_of(probability))
-
-
-@dataclass(frozen=True, slots=True)
-class _Meeting:
-    """Where terms of the candidates equal terms of the query: positions on both sides, and whose they are."""
-
-    query_at: Integers
-    candidate_at: Integers
-    owner: Integers
-
-    def of_query(self, values: bytes) -> Integers:
-        return np.frombuffer(values, dtype=np.uint8).astype(np.int64)[self.query_at]
-
-    def of_candidates(self, values: Sequence[bytes]) -> Integers:
-        return np.frombuffer(b"".join(values), dtype=np.uint8)[self.candidate_at].astype(np.int64)
-
-
-def _meet(query: bytes, candidates: Sequence[bytes]) -> _Meeting:
-    wanted = np.frombuffer(query, dtype=np.uint32)
-    terms = np.frombuffer(b"".join(candidates), dtype=np.uint32)
-    if not wanted.size or not terms.size:
-        nothing = np.zeros(0, dtype=np.int64)
-        return _Meeting(nothing, nothing, nothing)
-    sieve = np.zeros(_SIEVE, dtype=np.bool_)
-    sieve[wanted & (_SIEVE - 1)] = True
-    likely = np.flatnonzero(sieve[terms & (_SIEVE - 1)])  # few terms of a candidate are in the query: sieve first
-    place = np.minimum(np.searchsorted(wanted, terms[likely]), wanted.size - 1)
-    equal = wanted[place] == terms[likely]
-    at = likely[equal]
-    ends = np.cumsum([len(block) // terms.itemsize for block in candidates])
-    return _Meeting(place[equal], at, np.searchsorted(ends, at, side="right"))
+    bands: list[str | None] = [None] * len(probability)
+    for at in np.flatnonzero(probability >= calibration.propose_from).tolist():
+        bands[at] = calibration.band_of(float(probability[at]))
+    return [Score(*row) for row in zip(*(column.tolist() for column in columns), bands, strict=True)]
