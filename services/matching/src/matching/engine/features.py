@@ -13,8 +13,20 @@ import numpy.typing as npt
 
 from matching.engine.layout import Integers, Vectors
 from matching.engine.model import COVERAGES
-from matching.engine.statistics import PAIR_MOST_LEVEL, STEPS
-from matching.engine.vectors import ALSO_PAIR, IN_KEYWORDS, IN_TITLE, PAIR_NORMS, REPEATED, WORD_NORMS, saturations
+from matching.engine.statistics import PAIR_MOST_LEVEL, SQUARE, SQUARES
+from matching.engine.vectors import (
+    ALSO_PAIR,
+    IN_BODY,
+    IN_KEYWORDS,
+    IN_TITLE,
+    LOG_ASKED,
+    LOG_OFFERED,
+    LOG_STEPS,
+    MASS_UNIT,
+    PAIR_NORMS,
+    WORD_NORMS,
+    saturations,
+)
 from matching.engine.vocabulary import Word
 
 type Floats = npt.NDArray[np.float64]
@@ -22,6 +34,7 @@ type Features = Mapping[str, Floats]
 
 SHARE_STEPS: Final = 1023
 """Steps of a saturation."""
+_UNITS: Final = (("word", WORD_NORMS), ("pair", PAIR_NORMS))
 OTHER_TERM: Final = 1 << 16
 _TRL_MOST: Final = 4
 _YEARS_MOST: Final = 5.0
@@ -182,19 +195,17 @@ def word_parts(words: Hits, results: Vectors) -> Integers:
     SHARE_STEPS.
     """
     steps = _saturation_steps(results, WORD_NORMS, 0)
-    parts: Integers = (words.need >> 2 & 31) * (words.need & 3) * steps[words.owner, words.result]
+    parts: Integers = SQUARES[words.need >> 2 & 31] * (words.need & 3) * steps[words.owner, words.result]
     return parts
 
 
 def absolute(meeting: Meeting, needs: Vectors, results: Vectors) -> dict[str, Floats]:
     """Return the features of every pair; one of the two sides may stand alone."""
     features: dict[str, Floats] = {}
-    for number, (name, norms, hits) in enumerate(
-        (("word", WORD_NORMS, meeting.words), ("pair", PAIR_NORMS, meeting.pairs))
-    ):
+    for number, (name, norms) in enumerate(_UNITS):
+        hits = meeting.pairs if number else meeting.words
         features |= _coverages(name, hits, needs, results, _saturation_steps(results, norms, number), number)
-    pairs = max(len(needs), len(results))
-    features["generic"] = np.broadcast_to(results.header["masses"][:, 6].astype(np.float64), pairs)
+    pairs = max(len(needs), len(results)) if len(needs) and len(results) else 0
     features["cosine"] = _cosines(needs, results, pairs)
     return features | _facet_features(meeting, needs, results, pairs)
 
@@ -208,26 +219,45 @@ def _saturation_steps(results: Vectors, norms: tuple[Floats, Floats], at: int) -
 def _coverages(
     name: str, hits: Hits, needs: Vectors, results: Vectors, steps: Integers, number: int
 ) -> dict[str, Floats]:
-    """Coverages by words or by pairs; `number` is the place of their masses in the headers."""
-    pairs = max(len(needs), len(results))
+    """What is shared by words or by pairs; `number` is the place of their masses in the headers."""
+    pairs = max(len(needs), len(results)) if len(needs) and len(results) else 0
     result_of = hits.owner if len(results) > 1 else np.zeros_like(hits.owner)
-    unit = hits.need >> 2 & 31
+    worth = SQUARES[hits.need >> 2 & 31]
+    asked = worth * (hits.need & 3)
 
-    def share(values: Integers, scale: int, masses: npt.NDArray[Any]) -> Floats:
-        sums = np.bincount(hits.owner, weights=values, minlength=pairs) / (scale * STEPS)
-        masses = masses.astype(np.float64)
-        shares = np.divide(sums, masses, out=np.zeros(pairs), where=masses > 0)
+    def summed(values: Integers, scale: float, whole: Floats) -> Floats:
+        sums = np.bincount(hits.owner, weights=values, minlength=pairs) / (scale * SQUARE)
+        shares = np.divide(sums, whole, out=np.zeros(pairs), where=whole > 0)
         return np.asarray(np.minimum(1.0, shares), dtype=np.float64)
 
-    offered = results.header["masses"]
+    told, offered = (side.header["masses"].astype(np.float64) for side in (needs, results))
+    mass, length = told[:, number] * MASS_UNIT, told[:, 2 + number] * offered[:, 2 + number]
     return {
-        name: share(
-            unit * (hits.need & 3) * steps[result_of, hits.result], SHARE_STEPS, needs.header["masses"][:, number]
-        ),
-        f"{name}_reverse": share(unit * REPEATED[hits.result], 1, offered[:, number]),
-        f"{name}_title": share(unit * ((hits.result & IN_TITLE) > 0), 1, offered[:, 2 + number]),
-        f"{name}_keywords": share(unit * ((hits.result & IN_KEYWORDS) > 0), 1, offered[:, 4 + number]),
+        name: summed(asked * steps[result_of, hits.result], SHARE_STEPS, mass),
+        f"{name}_cosine": summed(worth * LOG_ASKED[hits.need] * LOG_OFFERED[hits.result], LOG_STEPS**2, length),
+        f"{name}_title": summed(asked * ((hits.result & IN_TITLE) > 0), 1, mass),
+        f"{name}_keywords": summed(asked * ((hits.result & IN_KEYWORDS) > 0), 1, mass),
+        f"{name}_body": summed(asked * IN_BODY[hits.result], 1, mass),
+        f"{name}_reverse": summed(worth, 1, offered[:, number] * MASS_UNIT),
     }
+
+
+def local(meeting: Meeting, needs: Vectors, results: Vectors) -> dict[str, Floats]:
+    """Return the coverages of one need once more, terms that fewer of these results have weighing more.
+
+    They depend on everything the results stand beside, and so may order a list but not decide what is proposed.
+    """
+    features: dict[str, Floats] = {}
+    many = len(results)
+    for number, (name, norms) in enumerate(_UNITS):
+        hits = meeting.pairs if number else meeting.words
+        held = np.bincount(hits.terms, minlength=1)[hits.terms]
+        rare = np.log(1 + (many - held + 0.5) / (held + 0.5))
+        steps = _saturation_steps(results, norms, number)[hits.owner, hits.result]
+        values = SQUARES[hits.need >> 2 & 31] * (hits.need & 3) * steps * rare
+        mass = float(needs.header["masses"][0, number]) * MASS_UNIT * SHARE_STEPS * SQUARE
+        features[f"{name}_local"] = np.round(np.bincount(hits.owner, weights=values, minlength=many) / mass, 9)
+    return features
 
 
 def _facet_features(meeting: Meeting, needs: Vectors, results: Vectors, pairs: int) -> dict[str, Floats]:

@@ -46,17 +46,16 @@ _HEADER: Final = np.dtype(
         ("region", "<u4"),
         ("lengths", "<u2", 4),
         ("short_lengths", "u1", 2),
-        ("masses", "<f2", 7),
+        ("masses", "<f2", 4),
     ]
 )
-_STRUCT: Final = struct.Struct("<4B4H2B2HfI4H2B7e")
+_STRUCT: Final = struct.Struct("<4B4H2B2HfI4H2B4e")
 _SIZE: Final = _HEADER.itemsize
 _GREATEST: Final = 65_000.0
 _YES: Final = np.ones(1, dtype=np.bool_)
 _LEAST_SIZE: Final = _SIZE + 4
 _RESIDUE: Final = zlib.crc32(b"\0\0\0\0")
 """Checksum of anything that is followed by its own checksum."""
-MASSES: Final = 7
 _RUN: Final = 255
 _SCHEMES: Final = {"qianqiao": 0, "gbt4754": 1, "sei": 2}
 _EPOCH: Final = 719_163
@@ -79,7 +78,7 @@ class Contents:
     facets: Facets
     terms: Group
     masses: Sequence[float]
-    """By words and by pairs: in all, in the title, in the keywords; and how generic it is."""
+    """What it says by words and by pairs; its length as a vector of words and of pairs."""
     lengths: Sequence[int] = (0, 0, 0, 0, 0, 0)
     """Words of title, keywords, body; pairs of title, keywords, body."""
     embedding: Embedding | None = None

@@ -15,18 +15,13 @@ from matching.engine.layout import FORMAT
 from matching.engine.statistics import Statistics
 from matching.engine.tables import table
 
-COVERAGES: Final = (
-    "word",
-    "pair",
-    "word_reverse",
-    "pair_reverse",
-    "word_title",
-    "pair_title",
-    "word_keywords",
-    "pair_keywords",
-)
-"""Shares between 0 and 1: of what the need asks for, of what the result says, says in its title, in its keywords; by
-words and by pairs of characters."""
+_KINDS: Final = ("", "_cosine", "_title", "_keywords", "_body", "_reverse")
+COVERAGES: Final = tuple(f"{unit}{kind}" for unit in ("word", "pair") for kind in _KINDS)
+"""By words and by pairs of characters, terms weighing the square of what they say: how much of the need the result
+covers; how alike the two are as vectors; how much of the need its title, keywords and body have; how much of the result
+the need has. All between 0 and 1."""
+LOCAL: Final = ("word_local", "pair_local")
+"""The first of them once more, counting for more what few of the results beside it have. They may order, not decide."""
 FACETS: Final = ("sector_same", "sector_other", "mode_none", "trl_missing", "price_over", "region_same", "years_stale")
 """Facts compared: whether, but for the levels of TRL and the years by which a result was confirmed before the need."""
 FEATURES: Final = frozenset(
@@ -36,7 +31,8 @@ FEATURES: Final = frozenset(
             for name in COVERAGES
             for prefix, suffix in (("", ""), ("log_", ""), ("", "_of_best"))
         ),
-        *("generic", "cosine", *FACETS),
+        "cosine",
+        *FACETS,
     ]
 )
 """Everything that may have a coefficient."""
@@ -67,6 +63,8 @@ class Calibration:
     """By feature: its name, `log_` and its name, or its name and `_of_best` (features.py, FEATURES below)."""
     bands: Mapping[str, float]
     """Least probability of each band."""
+    ranking: Mapping[str, float]
+    """Coefficients of what a list is ordered by, on the features and on LOCAL; empty: by the log-odds."""
 
     @property
     def propose_from(self) -> float:
@@ -83,11 +81,24 @@ class Calibration:
     def read(cls, data: Mapping[str, Any]) -> "Calibration":
         """Return the calibration that a table holds (data/bands.toml). Raises ValueError."""
         coefficients = {name: float(value) for name, value in data["coefficients"].items() if name != "source"}
-        if unknown := sorted(set(coefficients) - FEATURES):
+        ranking = {name: float(value) for name, value in data.get("ranking", {}).items() if name != "source"}
+        if unknown := sorted((set(coefficients) - FEATURES) | (set(ranking) - FEATURES - set(LOCAL))):
             raise ValueError(f"unknown features: {', '.join(unknown)}")
         bands = {name: float(least) for name, least in data["bands"]["least"].items()}
         settings = data["probability"]
-        return cls(str(data["version"]), float(settings["intercept"]), float(settings["floor"]), coefficients, bands)
+        return cls(
+            str(data["version"]), float(settings["intercept"]), float(settings["floor"]), coefficients, bands, ranking
+        )
+
+    def table(self) -> dict[str, Any]:
+        """Return the calibration as `read` takes it."""
+        return {
+            "version": self.version,
+            "probability": {"intercept": self.intercept, "floor": self.floor},
+            "coefficients": dict(self.coefficients),
+            "ranking": dict(self.ranking),
+            "bands": {"least": dict(self.bands)},
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

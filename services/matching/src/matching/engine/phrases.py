@@ -16,9 +16,9 @@ from matching.engine.features import SHARE_STEPS, meet_results, term_of, word_pa
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, read
 from matching.engine.model import Model
-from matching.engine.statistics import STEPS
+from matching.engine.statistics import SQUARE, SQUARES
 from matching.engine.tables import word_set
-from matching.engine.vectors import CAP, need_vector, result_vector
+from matching.engine.vectors import CAP, MASS_UNIT, need_vector, result_vector
 from matching.engine.weights import is_known
 
 _SENTENCE: Final = re.compile(r"[^。；;！!？?\n]+")
@@ -101,11 +101,11 @@ class Asked:
     def __init__(self, need: Item, model: Model) -> None:
         self._texts = [_Field.of(text) for _, text in need.fields]
         self._vector = read([need_vector(need, model).vector], NEED)
-        self._mass = float(self._vector.header["masses"][0, 0])
+        self._mass = float(self._vector.header["masses"][0, 0]) * MASS_UNIT
         found = [(field, token) for field, text in enumerate(self._texts) for token in tokens(text.folded)]
         known = model.statistics.known([token.word for _, token in found])
         self._places = [
-            _Place(field, token.start, token.end, token.word, term_of(word), word.level / STEPS)
+            _Place(field, token.start, token.end, token.word, term_of(word), float(SQUARES[word.level]) / SQUARE)
             for (field, token), word in zip(found, known, strict=True)
         ]
         self._often = Counter(place.term for place in self._places)
@@ -130,7 +130,7 @@ class Asked:
             return []
         results = read(vectors, RESULT)
         words = meet_results(self._vector, results).words
-        scale = SHARE_STEPS * STEPS * self._mass
+        scale = SHARE_STEPS * SQUARE * self._mass
         parts = word_parts(words, results).tolist()
         for owner, term, part in zip(words.owner.tolist(), words.terms.tolist(), parts, strict=True):
             shares[owner][term] = part / scale

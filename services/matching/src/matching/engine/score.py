@@ -6,12 +6,12 @@ with everything that is open is therefore the canonical place. A pair scored alo
 probability is an upper bound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from matching.engine.features import Floats, absolute, meet_needs, meet_results, relative
+from matching.engine.features import Floats, absolute, local, meet_needs, meet_results, relative
 from matching.engine.layout import NEED, RESULT, read
 from matching.engine.model import COVERAGES, FACETS, Calibration, Model
 
@@ -31,6 +31,8 @@ class Score(NamedTuple):
     facet_effect: float
     """What the facts add to the log-odds; 0 for what either side does not say."""
     probability: float
+    order: float
+    """The greater, the earlier in a list; it may depend on everything listed beside it, the probability does not."""
     band: str | None = None
     """Name of the band, None below the least probability that is proposed."""
 
@@ -47,11 +49,17 @@ def score_results(need: bytes, results: Sequence[bytes | memoryview], model: Mod
     """
     if not results:
         return []
-    features = features_of(need, results)
-    bounds = probabilities(features | _alone(len(results)), model.calibration)
+    calibration = model.calibration
+    asked, offered = read([need], NEED), read(results, RESULT)
+    meeting = meet_results(asked, offered)
+    features = absolute(meeting, asked, offered)
+    bounds = probabilities(features | _alone(len(results)), calibration)
     # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
-    among = bounds >= model.calibration.propose_from
-    return _scores(features, probabilities(features | relative(features, among), model.calibration), model.calibration)
+    features |= relative(features, bounds >= calibration.propose_from)
+    order = None
+    if calibration.ranking:
+        order = _weighed(features | local(meeting, asked, offered), calibration.ranking, calibration.floor)
+    return _scores(features, calibration, order)
 
 
 def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
@@ -63,14 +71,19 @@ def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model
         return []
     asked, offered = read(needs, NEED), read([result], RESULT)
     features = absolute(meet_needs(asked, offered), asked, offered)
-    bounds = probabilities(features | _alone(len(needs)), model.calibration)
-    return _scores(features, bounds, model.calibration)
+    return _scores(features | _alone(len(needs)), model.calibration, None)
 
 
-def features_of(need: bytes, results: Sequence[bytes | memoryview]) -> dict[str, Floats]:
-    """Return the absolute features of results beside one need. Raises IndexDamagedError."""
+def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> dict[str, Floats]:
+    """Return every feature of results that stand beside each other for one need, as `score_results` takes them.
+
+    Raises IndexDamagedError.
+    """
     asked, offered = read([need], NEED), read(results, RESULT)
-    return absolute(meet_results(asked, offered), asked, offered)
+    meeting = meet_results(asked, offered)
+    features = absolute(meeting, asked, offered)
+    bounds = probabilities(features | _alone(len(results)), model.calibration)
+    return features | relative(features, bounds >= model.calibration.propose_from) | local(meeting, asked, offered)
 
 
 def _alone(pairs: int) -> dict[str, Floats]:
@@ -78,31 +91,32 @@ def _alone(pairs: int) -> dict[str, Floats]:
     return {f"{name}_of_best": np.ones(pairs) for name in COVERAGES}
 
 
-def probabilities(features: dict[str, Floats], calibration: Calibration) -> Floats:
+def probabilities(features: Mapping[str, Floats], calibration: Calibration) -> Floats:
     """Return the probability of every pair, rounded. What shares nothing with the need does not fit it."""
-    odds = np.full(len(features["word"]), calibration.intercept)
-    for name, weight in calibration.coefficients.items():
-        if name.startswith("log_"):
-            odds += weight * np.log(features[name.removeprefix("log_")] + calibration.floor)
-        else:
-            odds += weight * features[name]
+    odds = calibration.intercept + _weighed(features, calibration.coefficients, calibration.floor)
     probability = 1 / (1 + np.exp(-np.clip(np.round(odds, _ODDS_DIGITS), -700, 700)))
     shared = (features["word"] > 0) | (features["pair"] > 0) | (features["cosine"] > 0)
     return np.round(np.where(shared, probability, 0.0), _DIGITS)
 
 
-def _scores(features: dict[str, Floats], probability: Floats, calibration: Calibration) -> list[Score]:
-    effect = np.zeros(len(probability))
-    for name in FACETS:
-        effect += calibration.coefficients.get(name, 0.0) * features[name]
+def _weighed(features: Mapping[str, Floats], coefficients: Mapping[str, float], floor: float) -> Floats:
+    total = np.zeros(len(features["word"]))
+    for name, weight in coefficients.items():
+        if name.startswith("log_"):
+            total += weight * np.log(features[name.removeprefix("log_")] + floor)
+        else:
+            total += weight * features[name]
+    return total
+
+
+def _scores(features: Mapping[str, Floats], calibration: Calibration, order: Floats | None) -> list[Score]:
+    probability = probabilities(features, calibration)
+    facets = {name: weight for name, weight in calibration.coefficients.items() if name in FACETS}
     columns = [
-        features["word"],
-        features["pair"],
-        features["word_title"],
-        features["word_reverse"],
-        features["cosine"],
-        effect,
+        *(features[name] for name in ("word", "pair", "word_title", "word_reverse", "cosine")),
+        _weighed(features, facets, calibration.floor),
         probability,
+        np.round(_weighed(features, calibration.coefficients, calibration.floor) if order is None else order, 9),
     ]
     bands: list[str | None] = [None] * len(probability)
     for at in np.flatnonzero(probability >= calibration.propose_from).tolist():

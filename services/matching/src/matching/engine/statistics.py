@@ -34,6 +34,11 @@ STEPS: Final = 2
 MOST_LEVEL: Final = 31
 PAIR_MOST_LEVEL: Final = round(weights.PAIR_MOST * STEPS)
 """Greatest level of what counts among pairs."""
+SQUARES: Final = np.arange(MOST_LEVEL + 1, dtype=np.int64) ** 2
+"""What a term counts for, by its level: its weight squared, in squares of a step. Squared, since the many half-common
+words of a long text would otherwise drown the few telling ones."""
+SQUARE: Final = STEPS * STEPS
+"""Squares of a step to the square of a nat."""
 PAIR: Final = 2
 COUNT_BITS: Final = 13
 _SLOT_BITS: Final = 19
@@ -174,7 +179,8 @@ class Statistics:
             return background
         prior = float(_LEARN["prior_documents"])
         share = (frequency + prior * math.exp(-background)) / (self.documents + prior)
-        return min(float(_LEARN["most"]), max(float(_LEARN["least"]), -math.log(share)))
+        most = min(float(_LEARN["most"]), math.log(2 * self.documents + 2))  # that of a term seen in half a document
+        return min(most, max(float(_LEARN["least"]), -math.log(share)))
 
     @classmethod
     def learn(cls, items: Iterable[Item], *, most: int = _LEARN["kept"]) -> "Statistics":

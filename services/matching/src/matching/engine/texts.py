@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import rjieba
 
-from matching.engine.analyzer import HAN, LATIN, RUN_LIMIT, fold
+from matching.engine import folding
+from matching.engine.analyzer import HAN, LATIN, RUN_LIMIT, fold, stem
 from matching.engine.items import Item
+from matching.engine.tables import word_set
 
 type Integers = npt.NDArray[np.int64]
 
 _NOT_HAN: Final = re.compile(rf"[^{HAN}]+")
-_IS_HAN: Final = np.array([re.match(f"[{HAN}]", chr(point)) is not None for point in range(0x20001)], dtype=np.bool_)
-"""By code point; beyond the last as the last, up to the end of the planes that hold Chinese characters."""
 _LATIN: Final = re.compile(LATIN)
+_RUN_OF_HAN: Final = re.compile(f"[{HAN}]+")
 NEXT_FIELD: Final = "|"
 """Stands between the words of two fields; no word."""
 BREAK: Final = "\n"
@@ -31,6 +32,17 @@ PAIR_BITS: Final = 2 * POINT_BITS
 _A: Final = 0x9E3779B1
 _B: Final = 0x85EBCA77
 _LAST_POINT: Final = (1 << POINT_BITS) - 1
+
+
+def _is_han() -> npt.NDArray[np.bool_]:
+    """By code point, up to the first behind the planes that hold Chinese characters."""
+    is_han = np.zeros((1 << POINT_BITS) + 1, dtype=np.bool_)
+    for run in re.finditer(f"[{HAN}]+", "".join(map(chr, range(len(is_han))))):
+        is_han[run.start() : run.end()] = True
+    return is_han
+
+
+_IS_HAN: Final = _is_han()
 
 
 def pair_code(pair: str) -> int:
@@ -61,12 +73,12 @@ class Text:
     @classmethod
     def of(cls, item: Item) -> Self:
         """Read an item."""
-        title, keywords, body = (fold(text) for _, text in item.fields)
-        fields = (title, keywords, body)
+        title, keywords, body = (_compared(fold(text)) for _, text in item.fields)
+        fields, stop = (title, keywords, body), word_set("analyzer", "stop")
         words: list[str] = rjieba.cut(NEXT_FIELD.join([_NOT_HAN.sub(BREAK, text) for text in fields]))
         for text in fields:
             words.append(NEXT_FIELD)
-            words += [run for run in _LATIN.findall(text) if len(run) <= RUN_LIMIT]
+            words += [stem(run) for run in _LATIN.findall(text) if len(run) <= RUN_LIMIT and run not in stop]
         return cls(fields, words)
 
     def pairs(self) -> Integers:
@@ -83,3 +95,15 @@ class Text:
         codes[title:] |= 1
         codes[title + len(self.fields[1]) + 1 :] += 1
         return codes[han[:-1] & han[1:]]
+
+
+def _compared(folded: str) -> str:
+    """A folded text with another region's words exchanged, as the analyzer compares them."""
+    if not folding.may_be_reworded(folded):
+        return folded
+
+    def exchanged(run: re.Match[str]) -> str:
+        changed = folding.reworded(run.group())
+        return changed.text if changed else run.group()
+
+    return _RUN_OF_HAN.sub(exchanged, folded)

@@ -5,6 +5,7 @@ Need: the level of its weight (bits 2 to 6), how often it is asked for (bits 0 a
 for a word that counts among the pairs of characters as well (a Latin run).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from matching.engine.analyzer import is_han
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, Contents, Group
 from matching.engine.model import Lexicon, Model
-from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, STEPS, Statistics, Terms, level_of
+from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, SQUARE, SQUARES, STEPS, Statistics, Terms, level_of
 from matching.engine.tables import table
 from matching.engine.texts import Text, pair_key
 
@@ -32,7 +33,9 @@ _CANDIDATES: Final = _WEIGHTS["candidates"]
 _KEPT: Final = _WEIGHTS["vector"]
 CAP: Final[int] = _BM25F["query_cap"]
 LEAST_MASS: Final[float] = _BM25F["least_mass"]
-"""A need or result whose words weigh less counts as weighing this much."""
+"""A need or result that says less, in squares of nats, counts as saying this much."""
+MASS_UNIT: Final = 16.0
+"""Squares of nats in a mass as it is stored."""
 PAIRS, PAIR_WORDS, OTHER_WORDS = range(3)
 """Sections of a vector: pairs of characters; words that are pairs (of needs); all other words."""
 IN_TITLE: Final = 16
@@ -52,9 +55,8 @@ def _occurrences() -> Integers:
 
 _OF_CODE: Final = _occurrences()
 """Occurrences in title, keywords and body that a result's code stands for."""
-REPEATED: Final = np.minimum(_OF_CODE.sum(axis=1), CAP)
-"""The same, all together and capped."""
-_SHARES: Final = np.stack([REPEATED, _OF_CODE[:, 0], _OF_CODE[:, 1]], axis=1).astype(np.float64)
+IN_BODY: Final = _OF_CODE[:, 2] > 0
+"""Whether in the body, by a result's code."""
 _WORTH: Final = [float(settings["weight"]) * _OF_CODE[:, at] for at, settings in enumerate(_FIELDS)]
 _K1: Final = float(_BM25F["k1"])
 
@@ -65,10 +67,14 @@ def _norms(unit: str) -> tuple[Floats, Floats]:
 
 WORD_NORMS: Final = _norms("words")
 PAIR_NORMS: Final = _norms("bigrams")
-_NORMS: Final = (np.concatenate([WORD_NORMS[0], PAIR_NORMS[0]]), np.concatenate([WORD_NORMS[1], PAIR_NORMS[1]]))
-_MILLION: Final = 1_000_000
-_EXPECTED: Final = np.array([0.0] + [np.rint(np.exp(-n / STEPS) * n / STEPS * _MILLION) for n in range(1, 32)])
-"""Of a term by its level: what it says times how likely a chance text says it."""
+LOG_STEPS: Final = 64
+_ASKED: Final = np.rint((1 + np.log(np.maximum(1, np.arange(CAP + 1)))) * LOG_STEPS).astype(np.int64)
+LOG_ASKED: Final = _ASKED[np.arange(1 << 8) & 3]
+"""How often a term is asked for, damped, by a need's code, in LOG_STEPS."""
+LOG_OFFERED: Final = np.rint(
+    (1 + np.log(np.maximum(1, _OF_CODE @ [int(settings["weight"]) for settings in _FIELDS]))) * LOG_STEPS
+).astype(np.int64)
+"""The same of a result, occurrences weighted by field, by its code."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,8 @@ def need_vector(item: Item, model: Model) -> Analysed:
     codes = terms.levels << 2 | often
     latin = terms.pair_levels * (1 - terms.is_pair)
     codes[first:] |= (latin > 0) * ALSO_PAIR
-    asked = terms.levels * often
+    worth, latin = SQUARES[terms.levels], SQUARES[latin]
+    asked = worth * often
     masses = [int(asked[first:].sum()), int(asked[:first].sum()) + int((latin * often[first:]).sum())]
     group = _kept(Group(_sections(terms), terms.keys, codes), terms.levels)
     weighted, found_by = _weighted(terms), dict(zip(terms.words, _times(terms.counts[first:]).tolist(), strict=True))
@@ -108,8 +115,9 @@ def need_vector(item: Item, model: Model) -> Analysed:
         weighted += asked_too.take(terms, often[first:])
         group = asked_too.beside(group)
         found_by |= {word: 1 for word, _ in weighted if word not in found_by}
-    masses_told = [*(max(mass / STEPS, LEAST_MASS) for mass in masses), 0.0, 0.0, 0.0, 0.0, 0.0]
-    contents = Contents(NEED, item.facets, group, masses_told, embedding=item.embedding)
+    told = [max(mass / SQUARE, LEAST_MASS) / MASS_UNIT for mass in masses]
+    told += _lengths(terms, worth, latin, LOG_ASKED[codes])
+    contents = Contents(NEED, item.facets, group, told, embedding=item.embedding)
     return Analysed(layout.pack(contents), found_by, weighted, _CANDIDATES["terms"])
 
 
@@ -122,10 +130,12 @@ def result_vector(item: Item, model: Model) -> Analysed:
     sections = _sections(terms)
     stored = terms.levels * (sections != PAIR_WORDS)
     lengths = [int(field.sum()) for unit in (slice(first, None), slice(first)) for field in (f[unit] for f in fields)]
-    masses = _masses(terms, codes, lengths)
-    contents = Contents(
-        RESULT, item.facets, _kept(Group(sections, terms.keys, codes), stored), masses, lengths, item.embedding
-    )
+    worth, latin = SQUARES[terms.levels], SQUARES[terms.pair_levels * (1 - terms.is_pair)]
+    masses = [int(worth[first:].sum()), int(worth[:first].sum()) + int(latin.sum())]
+    told = [max(mass / SQUARE, LEAST_MASS) / MASS_UNIT for mass in masses]
+    told += _lengths(terms, worth, latin, LOG_OFFERED[codes])
+    group = _kept(Group(sections, terms.keys, codes), stored)
+    contents = Contents(RESULT, item.facets, group, told, lengths, item.embedding)
     found_by = dict(zip(terms.words, (_times(counts) + fields[0] + fields[1])[first:].tolist(), strict=True))
     return Analysed(layout.pack(contents), found_by, _weighted(terms), _CANDIDATES["reverse_terms"])
 
@@ -165,21 +175,12 @@ def _heaviest(places: Integers, levels: Integers, most: int) -> Integers:
     return places[np.argsort(-levels[places], kind="stable")[:most]] if len(places) > most else places
 
 
-def _masses(terms: Terms, codes: Integers, lengths: Sequence[int]) -> list[float]:
-    """What a result says by words and by pairs: in all, in its title, in its keywords; and how generic it is.
-
-    Generic is what it offers to anybody: the weight that a chance need may expect it to cover.
-    """
-    first, by_unit = terms.first_word, codes.copy()
-    by_unit[:first] += _CODES
-    said = np.bincount(by_unit, weights=terms.levels, minlength=2 * _CODES).reshape(2, _CODES)
-    latin = terms.pair_levels * (1 - terms.is_pair)
-    said[1] += np.bincount(codes[first:], weights=latin, minlength=_CODES)
-    masses = (said @ _SHARES / STEPS).T.ravel().tolist()  # whole numbers: exact in any order
-    by_code = np.bincount(by_unit, weights=_EXPECTED[terms.levels], minlength=2 * _CODES).reshape(2, _CODES)
-    covered = by_code * saturations(np.array(lengths, dtype=np.float64).reshape(2, 3), _NORMS)
-    generic = float(np.rint(covered).sum()) / _MILLION
-    return [max(masses[0], LEAST_MASS), max(masses[1], LEAST_MASS), *masses[2:], generic]
+def _lengths(terms: Terms, worth: Integers, latin: Integers, damped: Integers) -> list[float]:
+    """The lengths of a text as a vector of words and as one of pairs; a Latin run counts in both."""
+    first, parts = terms.first_word, damped * damped * worth
+    also = damped[first:] * damped[first:] * latin
+    told = [int(parts[first:].sum()), int(parts[:first].sum() + also.sum())]
+    return [math.sqrt(length / SQUARE) / LOG_STEPS for length in told]
 
 
 def saturations(lengths: Floats, norms: tuple[Floats, Floats]) -> Floats:
@@ -209,7 +210,9 @@ class _Translated:
         for word, weight, pair_level, count in zip(*facts, strict=True):
             for translation, share in self._lexicon.translations(word) if level_of(weight) else ():
                 if translation not in present:
-                    self._ask(translation, weight * share, (pair_level / STEPS or weight) * share, count)
+                    self._ask(
+                        translation, weight * math.sqrt(share), (pair_level / STEPS or weight) * math.sqrt(share), count
+                    )
                     extra[translation] = max(extra.get(translation, 0.0), weight * share * count)
         return list(extra.items())
 
@@ -220,7 +223,9 @@ class _Translated:
         self._codes.setdefault((section, known.key), _translated_level(weight) << 2 | often | latin)
         inside = [word[at : at + 2] for at in range(len(word) - 1)] if is_han(word) else []
         for pair in inside:
-            self._codes.setdefault((PAIRS, pair_key(pair)), _translated_level(pair_weight / len(inside)) << 2 | often)
+            self._codes.setdefault(
+                (PAIRS, pair_key(pair)), _translated_level(pair_weight / math.sqrt(len(inside))) << 2 | often
+            )
 
     def beside(self, group: Group) -> Group:
         """Return the terms of a need with the translations; what it says itself goes before."""
