@@ -17,6 +17,7 @@ from matching.copies import Copies
 from matching.domain import Look, Match, Rules
 from matching.engine.engine import Engine
 from matching.engine.tables import table
+from matching.fit.command import main as fit_command
 from matching.indexing import followers, indexes, writes_inside
 from matching.indexwriter import main as index_command
 from matching.policies import wiring as policies
@@ -105,4 +106,6 @@ def main() -> NoReturn:
     """Run the command line of the service."""
     if sys.argv[1:2] == ["index"]:
         raise SystemExit(index_command())
+    if sys.argv[1:2] == ["fit"]:
+        raise SystemExit(fit_command(sys.argv[2:]))
     run(SERVICE, MatchingSettings, compose)

@@ -64,7 +64,9 @@ def pseudo_pairs(results: Iterable[Item]) -> Iterator[Known]:
 
 def masked(text: str, keywords: Sequence[str]) -> str:
     """Return the text without the keywords, each replaced by a space."""
-    words = sorted({part for word in keywords for part in re.split(r"[;；,，、\s]+", word) if part}, key=len, reverse=True)
+    words = sorted(
+        {part for word in keywords for part in re.split(r"[;；,，、\s]+", word) if part}, key=len, reverse=True
+    )
     return re.sub("|".join(map(re.escape, words)), " ", text, flags=re.IGNORECASE) if words else text
 
 

@@ -8,13 +8,15 @@ from zlib import crc32
 
 import numpy as np
 
-from matching.engine.model import FEATURES, Calibration
+from matching.engine.model import FEATURES, LOCAL, Calibration
 from matching.engine.score import probabilities
 from matching.engine.tables import table
 from matching.fit import judging
 from matching.fit.judging import Judged, Report
+from matching.fit.listwise import fit_order
 from matching.fit.logistic import Floats, Prior, fit, log_loss
 from matching.fit.measuring import Beside, Case
+from matching.fit.problem import FitError
 
 _FIT: Final = table("fit")
 _PAIRS: Final = _FIT["pairs"]
@@ -24,14 +26,6 @@ _HASHES: Final = 1 << 32
 
 type Say = Callable[[str, str], None]
 """Tells a person, in Chinese and English, what is being done."""
-
-
-class CannotFitError(ValueError):
-    """There is too little, or nothing, to learn from. Has a stable code and both languages."""
-
-    def __init__(self, code: str, zh: str, en: str) -> None:
-        self.code, self.zh, self.en = code, zh, en
-        super().__init__(f"{code}: {zh} / {en}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,7 @@ def _is_held_back(group: str) -> bool:
 
 
 def learn(cases: Sequence[Case], present: Calibration, version: str, say: Say) -> Outcome:
-    """Fit a calibration. `cases` of verdicts stand in the order in which they were given. Raises CannotFitError."""
+    """Fit a calibration. `cases` of verdicts stand in the order in which they were given. Raises FitError."""
     learnt, held = split(cases)
     _enough(learnt, held)
     guessed = present
@@ -79,16 +73,14 @@ def learn(cases: Sequence[Case], present: Calibration, version: str, say: Say) -
     say(f"按 {_PAIRS['folds']} 折交叉选定门槛", f"choosing thresholds over {_PAIRS['folds']} folds")
     least = judging.bands(list(_cross_judged(learnt, guessed, present)))
     if least is None:
-        raise CannotFitError(
+        raise FitError(
             "no-threshold",
             f"没有任何门槛能保证精确率 {_FIT['targets']['precision']:.0%}，模型未写出。",
             f"No threshold keeps a precision of {_FIT['targets']['precision']:.0%}; no model was written.",
         )
     calibration = replace(guessed, bands=least)
     say("在留出的数据上与现行模型比较", "comparing with the present model on what was held back")
-    return Outcome(
-        calibration, judge(held, calibration), judge(held, present), len(learnt), len(held)
-    )
+    return Outcome(calibration, judge(held, calibration), judge(held, present), len(learnt), len(held))
 
 
 def judge(cases: Sequence[Case], calibration: Calibration) -> Report:
@@ -137,7 +129,7 @@ def _fitted(cases: Sequence[Case], guessed: Calibration, present: Calibration, v
     try:
         found = fit(np.concatenate(columns), np.concatenate(answers), prior)
     except ValueError as error:
-        raise CannotFitError(
+        raise FitError(
             "one-sided", "只有一种答案，学不出区别。", "All answers are of one kind; there is nothing to tell apart."
         ) from error
     coefficients = dict(zip(names, found.coefficients.tolist(), strict=True))
@@ -147,13 +139,29 @@ def _fitted(cases: Sequence[Case], guessed: Calibration, present: Calibration, v
         intercept=found.intercept,
         floor=float(_FIT["features"]["floor"]),
         coefficients={name: value for name, value in coefficients.items() if value},
+        ranking=_ranking(cases, present),
     )
+
+
+def _ranking(cases: Sequence[Case], present: Calibration) -> Mapping[str, float]:
+    """Learn the order from whole lists with their right result; verdicts alone leave the present order."""
+    names: list[str] = _FIT["features"]["ranking"]
+    lists = [
+        (_columns(case.beside.features, names), int(np.flatnonzero(case.answers == 1)[0]))
+        for case in cases
+        if case.kind != "verdict" and case.right is not None
+    ]
+    if not lists:
+        return present.ranking
+    found = fit_order(lists, float(_FIT["strength"]["ranking"]))
+    return dict(zip(names, found.tolist(), strict=True))
 
 
 def features_learnt() -> list[str]:
     """Return the features that are learnt, in order. Raises ValueError for one that the engine does not have."""
     names = [*_FIT["features"]["learnt"], *_FIT["features"]["facts"]]
-    if unknown := sorted(set(names) - FEATURES):
+    unknown = sorted(set(names) - FEATURES | set(_FIT["features"]["ranking"]) - FEATURES - set(LOCAL))
+    if unknown:
         raise ValueError(f"data/fit.toml names unknown features: {', '.join(unknown)}")
     return names
 
@@ -187,7 +195,7 @@ def _enough(learnt: Sequence[Case], held: Sequence[Case]) -> None:
         return
     if len(verdicts) >= _PAIRS["least_verdicts"] and fewest >= _PAIRS["least_of_each_answer"] and held:
         return
-    raise CannotFitError(
+    raise FitError(
         "too-few-pairs",
         f"可学的供需太少：已知或自造的 {known} 组（至少 {_PAIRS['least_needs']}），答复 {len(verdicts)} 条"
         f"（至少 {_PAIRS['least_verdicts']}，两种各 {_PAIRS['least_of_each_answer']}）。现行模型不变。",

@@ -101,9 +101,7 @@ def _descended(
     return weights, loss
 
 
-def _loss(
-    rows: Floats, answers: Floats, offset: Floats, weights: Floats, means: Floats, strengths: Floats
-) -> float:
+def _loss(rows: Floats, answers: Floats, offset: Floats, weights: Floats, means: Floats, strengths: Floats) -> float:
     odds = rows @ weights + offset
     likelihood = np.logaddexp(0, odds).sum() - answers @ odds
     return float(likelihood + (strengths * (weights - means) ** 2).sum() / 2)

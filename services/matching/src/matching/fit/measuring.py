@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matching.engine.engine import Engine
 from matching.engine.features import Floats, relative
 from matching.engine.items import Item
-from matching.engine.model import COVERAGES, Calibration, Model
+from matching.engine.model import COVERAGES, FACETS, LOCAL, Calibration, Model
 from matching.engine.score import features_of, probabilities
 from matching.engine.shelf import open_with_content
 from matching.engine.tables import table
@@ -27,7 +27,7 @@ _AT_ONCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """The results that stand beside each other for one need, with their features that need no comparison."""
+    """The results that stand beside each other for one need, with their features."""
 
     results: tuple[str, ...]
     features: dict[str, Floats]
@@ -46,7 +46,7 @@ class Beside:
         return Beside(kept, {name: values[rows] for name, values in self.features.items()})
 
     def compared(self, calibration: Calibration) -> dict[str, Floats]:
-        """Return all features, those relative to the best among what `calibration` would propose included."""
+        """Return the features, those relative to the best worked out among what `calibration` would propose."""
         if not len(self):
             return self.features | {f"{name}_of_best": np.zeros(0) for name in COVERAGES}
         alone = {f"{name}_of_best": np.ones(len(self)) for name in COVERAGES}
@@ -83,8 +83,8 @@ class Market:
         if instead is not None and instead.id in vectors:
             vectors[instead.id] = result_vector(instead, self._model).vector
         if not vectors:
-            return Beside((), {name: np.zeros(0) for name in ("word", "pair", "cosine", *COVERAGES)})
-        features = features_of(analysed.vector, list(vectors.values()))
+            return Beside((), {name: np.zeros(0) for name in ("cosine", *COVERAGES, *LOCAL, *FACETS)})
+        features = features_of(analysed.vector, list(vectors.values()), self._model)
         return Beside(tuple(vectors), {name: np.asarray(values) for name, values in features.items()})
 
 
@@ -132,7 +132,7 @@ def _nearest(beside: Beside, also: str) -> Beside:
     """What covers most of the need, and `also`: the rest is never near a proposal."""
     if len(beside) <= _KEPT:
         return beside
-    covered = beside.features["word"] + beside.features["pair"]
+    covered = beside.features["word"] + beside.features["pair_cosine"]
     rows = np.zeros(len(beside), dtype=np.bool_)
     rows[np.argsort(-covered, kind="stable")[:_KEPT]] = True
     rows |= np.array([id == also for id in beside.results], dtype=np.bool_)
