@@ -11,7 +11,7 @@ import numpy as np
 from matching.engine.model import FEATURES, LOCAL, Calibration
 from matching.engine.score import probabilities
 from matching.engine.tables import table
-from matching.fit import judging
+from matching.fit import guard, judging
 from matching.fit.judging import Judged, Report
 from matching.fit.listwise import fit_order
 from matching.fit.logistic import Floats, Prior, fit, log_loss
@@ -62,10 +62,24 @@ def _is_held_back(group: str) -> bool:
     return crc32(f"held back:{group}".encode()) < _PAIRS["held_back"] * _HASHES
 
 
-def learn(cases: Sequence[Case], present: Calibration, version: str, say: Say) -> Outcome:
-    """Fit a calibration. `cases` of verdicts stand in the order in which they were given. Raises FitError."""
+def learn(
+    cases: Sequence[Case],
+    present: Calibration,
+    version: str,
+    say: Say,
+    *,
+    seen: Mapping[str, frozenset[str]] | None = None,
+) -> Outcome:
+    """Fit a calibration. `cases` of verdicts stand in the order in which they were given; `seen` tells which groups
+    the model behind a feature was itself learnt from (guard.py). Raises FitError.
+    """
     learnt, held = split(cases)
     _enough(learnt, held)
+    try:
+        guard.check(features_learnt(), (case.group for case in cases), seen or {})
+    except guard.LeakError as leak:
+        zh, en = str(leak).split(" / ")
+        raise FitError("leak", zh, en) from leak
     guessed = present
     for number in range(1, _ROUNDS + 1):
         say(f"拟合系数 {number}/{_ROUNDS}", f"fitting coefficients {number}/{_ROUNDS}")
