@@ -11,8 +11,11 @@ from qianqiao_contracts.topics import TOPICS, Topic
 from qianqiao_contracts.values import (
     Band,
     CodeText,
+    Count,
+    Flag,
     Id,
     Label,
+    Level,
     Message,
     MoneyRange,
     Number,
@@ -61,12 +64,32 @@ class MatchGap(Value):
 
 
 class ConstraintCheck(Value):
-    """逐项判定: one technical constraint, checked. Unknown is neither met nor unmet."""
+    """逐项判定: one technical constraint, checked. Unknown is neither met nor unmet.
+
+    What is quoted comes from texts that both sides have opened; otherwise there are no checks in an event at all.
+    """
 
     name: Label = Field(description="指标名称 · What is measured")
     verdict: Verdict = Field(description="判定 · What is known")
     need: Label = Field(description="需求要求，如 ≥ 5 MPa · What is asked for")
     result: Label | None = Field(default=None, description="成果所示；未知时缺 · What is shown; absent if unknown")
+    level: Level | None = Field(default=None, description="必须或期望 · Has to be met, or wished")
+    read_from_text: Flag = Field(
+        default=False, description="此要求读自需求正文 · The constraint was read from the need's text"
+    )
+    evidence_need: Annotated[str, bounded("evidence")] | None = Field(
+        default=None, description="需求方依据 · Sentence of the need"
+    )
+    evidence_result: Annotated[str, bounded("evidence")] | None = Field(
+        default=None, description="成果方依据 · Sentence of the result"
+    )
+    conversion: Label | None = Field(default=None, description="换算，如 50 μm = 0.05 mm · Conversion, written out")
+    note: CodeText | None = Field(
+        default=None,
+        description="未能判定或需注意的原因代码 · Code of why it is unknown, or of what to mind",
+    )
+    note_zh: Message | None = Field(default=None, description="说明（中文） · The note in Chinese")
+    note_en: Message | None = Field(default=None, description="说明（英文） · The note in English")
 
 
 class MatchParties(EventData):
@@ -163,4 +186,37 @@ class MatchWithdrawn(MatchParties):
     party: Id | None = Field(default=None, description="引起撤回的主体 · Party on whose side it fell away")
     reason: Annotated[Reason, AfterValidator(coded_by(WITHDRAWAL_REASONS))] = Field(
         description="原因，代码见 withdrawal_reason · Why"
+    )
+
+
+class MatchRoute(Value):
+    """下一步: where a need can go that nothing on offer fits."""
+
+    route: CodeText = Field(description="途径 · Way on, a code of match_route")
+    suits: Flag = Field(default=False, description="需求现状是否适合 · Whether the need, as it stands, speaks for it")
+    text_zh: Message = Field(description="中文说明 · In Chinese")
+    text_en: Message = Field(description="英文说明 · In English")
+
+
+class NoMatchFound(EventData):
+    """Everything on offer was compared with a need and nothing fits. The search goes on; a match may still follow.
+
+    The subject is the answer's own id: one for each need, with one event for each material content of it.
+    """
+
+    event_type: ClassVar[str] = "qianqiao.NoMatchFound.v1"
+    topic: ClassVar[Topic] = MATCHES
+    zh: ClassVar[str] = "暂无合适成果（说明下一步；仍继续寻找）"
+
+    need: Id = Field(description="需求标识 · Need")
+    party: Id = Field(description="需求方主体标识 · Party that needs it")
+    need_title: Title | None = Field(
+        default=None, description="需求名称；非公开需求缺 · Title of the need; absent if it is not open"
+    )
+    looked_at: Count = Field(description="比对过的在架成果数 · Results on offer that were looked at")
+    gaps: Annotated[tuple[MatchGap, ...], within("reasons")] = Field(
+        default=(), description="内容接近的成果差在哪里 · What is missing in those that come close"
+    )
+    routes: Annotated[tuple[MatchRoute, ...], Field(min_length=1), within("routes")] = Field(
+        description="下一步，最适合的在前 · Ways on, the most suitable first"
     )

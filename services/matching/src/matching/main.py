@@ -9,6 +9,8 @@ from qianqiao_chassis.store.query import Index
 from qianqiao_contracts import PartyContent
 
 from matching import api, events
+from matching.abstaining import Abstainer
+from matching.abstention import Abstention
 from matching.barring import wiring as barring
 from matching.barring.bars import Bars, Follow
 from matching.copies import Copies
@@ -46,7 +48,9 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     delay = timedelta(seconds=chassis.settings.second_look_s)
     overlap = timedelta(seconds=chassis.settings.overlap_s)
     second = SecondLooks(looks, chassis.clock, delay)
-    matching = Matching(market, Proposer(market, second.name_at), looks, second, overlap, {})
+    proposer = Proposer(market, second.name_at)
+    abstainer = Abstainer(market, proposer, chassis.repository("abstentions", Abstention), delay)
+    matching = Matching(market, proposer, looks, second, overlap, abstainer, {})
     on_bars.append(matching.bars_changed)
     chassis.consume(events.subscriptions(matching))
     chassis.serve(api.routes(matching))

@@ -114,6 +114,11 @@ class Proposer:
         """Take back the open ones among `matches`."""
         await self._keeper.close(matches, reason, party=party)
 
+    async def finds(self, need: Copy[NeedContent]) -> bool:
+        """Tell whether anything would be proposed for a need, were there no limit to what it is told in a day."""
+        latest = latest_rounds(await self.existing(need.id))
+        return bool((await self._select(need, latest)).chosen)
+
     async def existing(self, need_id: str) -> list[Match]:
         """Return every match there is for a need."""
         return await self._market.matches.select({"proposal.need": need_id}, limit=_MATCHES_OF_A_NEED)

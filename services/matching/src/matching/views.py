@@ -12,12 +12,12 @@ from qianqiao_contracts import (
     MoneyRange,
     NeedContent,
     Reason,
-    Visibility,
 )
 
 from matching.domain import STATE_WORDS, Match, State
 from matching.engine.reasons import explain, may_quote
-from matching.nomatch import Route, next_routes
+from matching.figures.questions import Question, questions
+from matching.nomatch import Route, is_shown, next_routes
 from matching.pairs import Pair
 
 
@@ -54,6 +54,9 @@ class MatchView(BaseModel):
     reasons: tuple[MatchReason, ...]
     gaps: tuple[MatchGap, ...]
     constraints: tuple[ConstraintCheck, ...]
+    questions: tuple[Question, ...] = Field(
+        description="指标未知时，可问成果方的话 · What to ask the result's holder about unknown constraints"
+    )
     proposed_at: datetime
     expires_at: datetime
     interested: tuple[AnswerView, ...]
@@ -89,6 +92,7 @@ def match_view(match: Match, *, operator: bool) -> MatchView:
         reasons=proposal.reasons,
         gaps=proposal.gaps,
         constraints=proposal.constraints,
+        questions=questions(proposal.constraints),
         proposed_at=match.proposed_at,
         expires_at=match.expires_at,
         interested=tuple(AnswerView(party=answer.party, at=answer.at) for answer in answers),
@@ -111,6 +115,9 @@ class CandidateView(BaseModel):
     reasons: tuple[MatchReason, ...]
     gaps: tuple[MatchGap, ...]
     constraints: tuple[ConstraintCheck, ...]
+    questions: tuple[Question, ...] = Field(
+        description="指标未知时，可问成果方的话 · What to ask the result's holder about unknown constraints"
+    )
 
 
 class NextRouteView(BaseModel):
@@ -147,7 +154,7 @@ def candidates_view(need: str, content: NeedContent, items: list[CandidateView])
 
 def is_listed(pair: Pair) -> bool:
     """Tell whether the result may be shown to people it is not directed to."""
-    return pair.result.content.visibility in {Visibility.PUBLIC, Visibility.SUMMARY}
+    return is_shown(pair.result.content)
 
 
 def candidate_view(pair: Pair) -> CandidateView:
@@ -155,6 +162,7 @@ def candidate_view(pair: Pair) -> CandidateView:
     need, result = pair.items
     reasons, gaps = explain(pair.need.content, need, pair.result.content, result, pair.checks)
     band = pair.score.band
+    checks = pair.checks if may_quote(pair.need.content, pair.result.content) else ()
     return CandidateView(
         result=pair.result.id,
         title=pair.result.content.title,
@@ -164,5 +172,6 @@ def candidate_view(pair: Pair) -> CandidateView:
         admissible=pair.is_admissible,
         reasons=reasons,
         gaps=gaps,
-        constraints=pair.checks if may_quote(pair.need.content, pair.result.content) else (),
+        constraints=checks,
+        questions=questions(checks),
     )
