@@ -14,6 +14,7 @@ from matching.domain import Look, Match, Rules
 from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine
 from matching.engine.tables import table
+from matching.figures import units
 from matching.follower import Follower
 from matching.policies import wiring as policies
 from matching.proposing import Market, Proposer
@@ -88,6 +89,7 @@ def _index(chassis: Chassis[MatchingSettings], market: Market) -> None:
 
     @chassis.on_start
     async def rebuild() -> None:
+        await asyncio.to_thread(units.prepare)
         for follower in followers:
             await follower.rebuild()
 
