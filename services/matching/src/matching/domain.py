@@ -1,10 +1,15 @@
-"""The match: one need and one result that fit, and what the two sides say about it. And which pairs to propose."""
+"""The match: two sides that fit, and what they say about it. And which pairs of need and result to propose.
 
-from collections.abc import Iterable, Mapping, Sequence
+A match is of a need and a result, of two parties as partners, or of a request for finance and an offer; what happens
+to it is the same.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, override
+from typing import Any, ClassVar, Final, override
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 from qianqiao_chassis.aggregate import Aggregate
@@ -17,10 +22,12 @@ from qianqiao_contracts import (
     MatchDeclined,
     MatchGap,
     MatchInterest,
+    MatchKind,
     MatchLapsed,
     MatchProposed,
     MatchReason,
     MatchWithdrawn,
+    MoneyRange,
     Reason,
     derived_id,
 )
@@ -41,6 +48,9 @@ OPEN = frozenset({State.PROPOSED, State.ONE_SIDE})
 """An answer is awaited."""
 REFUSED = frozenset({State.DECLINED, State.LAPSED})
 """Somebody said no, or nothing: the pair is not proposed again unless the need or the result changes materially."""
+NO_LONGER_PROPOSED = "no_longer_proposed"
+"""The reason of every withdrawal that names no other cause. One of the causes is a do-not-match list, and nobody may
+learn of it: so whatever else can be left unsaid is given this reason, too."""
 
 
 class Rules(BaseModel):
@@ -49,27 +59,46 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     per_need: int = Field(gt=0)
+    per_day: int = Field(gt=0)
     per_institution: int = Field(gt=0)
     answer_within: timedelta
 
 
 class Proposal(BaseModel):
-    """What is proposed: the pair, how well it fits and why. `basis` names the material content it rests on."""
+    """What is proposed: the pair, how well it fits and why. `basis` names the material content it rests on.
+
+    A need and a result have `need` and `result`, finance has `request` and `offer`; partners are named by the parties.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    need: str
-    result: str
+    kind: MatchKind = MatchKind.NEED_RESULT
+    need: str | None = None
+    result: str | None = None
+    request: str | None = None
+    offer: str | None = None
+    listings: tuple[str, ...] = ()
+    """Partners: the needs and results of both that speak for it."""
     party_a: str
     parties_b: tuple[str, ...] = Field(min_length=1)
     need_title: str | None = None
     result_title: str | None = None
+    offer_title: str | None = None
+    amount: MoneyRange | None = None
     basis: str
     band: Band
     score: float
     reasons: tuple[MatchReason, ...] = ()
     gaps: tuple[MatchGap, ...] = ()
     constraints: tuple[ConstraintCheck, ...] = ()
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The two that are matched: need and result, request and offer, or the two parties."""
+        return (
+            self.need or self.request or self.party_a,
+            self.result or self.offer or self.parties_b[0],
+        )
 
 
 class Answer(BaseModel):
@@ -87,13 +116,14 @@ class Decline(Answer):
     private_text: str | None = None
 
 
-def match_id(need: str, result: str, round: int) -> str:
+def match_id(one: str, other: str, round: int, kind: MatchKind = MatchKind.NEED_RESULT) -> str:
     """Return the id of the `round`th match of a pair (1, 2, …): whoever proposes it, it is the same match."""
-    return f"match-{derived_id('match', need, result, str(round))}"
+    name = "match" if kind is MatchKind.NEED_RESULT else f"{kind}-match"
+    return f"match-{derived_id(name, one, other, str(round))}"
 
 
 class Match(Aggregate):
-    """One need and one result. Proposed, then answered by both sides, or declined, lapsed or withdrawn."""
+    """Two sides that fit. Proposed, then answered by both, or declined, lapsed or withdrawn."""
 
     topic: ClassVar[str | None] = "matching.matches"
 
@@ -114,7 +144,7 @@ class Match(Aggregate):
     def propose(cls, proposal: Proposal, round: int, now: datetime, rules: Rules) -> "Match":
         """Return a new match, waiting for both sides."""
         match = cls(
-            id=match_id(proposal.need, proposal.result, round),
+            id=match_id(*proposal.pair, round, proposal.kind),
             round=round,
             proposal=proposal,
             parties=(proposal.party_a, *proposal.parties_b),
@@ -218,7 +248,7 @@ class Match(Aggregate):
         self.parties = (proposal.party_a, *proposal.parties_b)
 
     def _side_of(self, party: str) -> bool:
-        """True for the need's side, False for the result's."""
+        """True for side A (of the need, of the firm that seeks finance), False for side B."""
         if party == self.proposal.party_a:
             return True
         if party in self.proposal.parties_b:
@@ -261,6 +291,7 @@ class Match(Aggregate):
                 reasons=proposal.reasons,
                 gaps=proposal.gaps,
                 constraints=proposal.constraints,
+                amount=proposal.amount,
                 expires_at=self.expires_at,
             )
         )
@@ -268,12 +299,16 @@ class Match(Aggregate):
     def _about(self) -> dict[str, Any]:
         proposal = self.proposal
         return {
+            "kind": proposal.kind,
             "need": proposal.need,
             "result": proposal.result,
+            "request": proposal.request,
+            "offer": proposal.offer,
             "party_a": proposal.party_a,
             "party_b": proposal.parties_b[0],
             "need_title": proposal.need_title,
             "result_title": proposal.result_title,
+            "offer_title": proposal.offer_title,
         }
 
 
@@ -379,13 +414,55 @@ def choose(candidates: Iterable[Candidate], rules: Rules) -> list[str]:
     return chosen
 
 
+BEIJING: Final = ZoneInfo("Asia/Shanghai")
+"""Whose days count: those of the people who get the proposals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which of the chosen are open from now on, which open ones are kept in place of what has to wait, and whether
+    anything waits for another day."""
+
+    open: tuple[str, ...]
+    kept: frozenset[str]
+    postponed: bool
+
+
+def plan(
+    chosen: Sequence[str], replaceable: Sequence[str], matches: Sequence[Match], now: datetime, rules: Rules
+) -> Plan:
+    """Open the chosen, as far as the day's number of new proposals for the need allows, the best first.
+
+    `replaceable` are those that are open, unanswered and no longer chosen, best first. As many of them stay open as
+    chosen ones have to wait: nobody is told ten times a day that something better came.
+    """
+    today = now.astimezone(BEIJING).date()
+    told = sum(match.proposed_at.astimezone(BEIJING).date() == today for match in matches)
+    open_now = {match.proposal.result for match in matches if match.is_open}
+    new = [result for result in chosen if result not in open_now]
+    waiting = new[max(0, rules.per_day - told) :]
+    opened = tuple(result for result in chosen if result not in waiting)
+    return Plan(opened, frozenset(replaceable[: len(waiting)]), postponed=bool(waiting))
+
+
+def next_day(now: datetime) -> datetime:
+    """Return when the next day begins for the people who get the proposals."""
+    tomorrow = now.astimezone(BEIJING).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), BEIJING).astimezone(UTC)
+
+
 def latest_rounds(matches: Sequence[Match]) -> dict[str, Match]:
-    """Return the last round of each pair, by result."""
-    latest: dict[str, Match] = {}
+    """Return the last round of each pair, by its second member: of a need's matches, by result."""
+    return latest_by(matches, lambda match: match.proposal.pair[1])
+
+
+def latest_by[K](matches: Iterable[Match], key: Callable[[Match], K]) -> dict[K, Match]:
+    """Return the last round of each `key`."""
+    latest: dict[K, Match] = {}
     for match in matches:
-        held = latest.get(match.proposal.result)
+        held = latest.get(key(match))
         if held is None or match.round > held.round:
-            latest[match.proposal.result] = match
+            latest[key(match)] = match
     return latest
 
 

@@ -9,7 +9,7 @@ from matching.domain import Proposal
 from matching.engine.contents import need_item, result_item
 from matching.engine.items import Item
 from matching.engine.reasons import explain, may_quote
-from matching.engine.score import Score, band_of
+from matching.engine.score import Score
 from matching.figures.checking import check_pair, fails_a_must
 
 
@@ -54,7 +54,7 @@ class Pair:
 
     def proposal(self) -> Proposal:
         """Return what to propose. Raises ValueError for a pair below the least band."""
-        band = band_of(self.score.probability)
+        band = self.score.band
         if band is None:
             raise ValueError("this pair is below the threshold and must not be proposed")
         need, result = self.items

@@ -1,7 +1,7 @@
 """What callers and events can ask for."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,9 +9,10 @@ from typing import Any, Final
 from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.errors import NotFound
 from qianqiao_chassis.store.repository import Repository
-from qianqiao_contracts import NeedContent, ResultContent
+from qianqiao_contracts import MatchKind, NeedContent, ResultContent
 
-from matching.copies import Copy, Status
+from matching.abstaining import Abstainer
+from matching.copies import Change, Copy, Status
 from matching.domain import OPEN, Look, Match, decline_reason
 from matching.engine.contents import result_item
 from matching.pairs import Pair
@@ -20,6 +21,10 @@ from matching.together import together
 
 _PAGE: Final = 200
 _SIDE_BY_SIDE: Final = 4
+
+type Refill = Callable[[Match], Awaitable[None]]
+type OnListings = Callable[[datetime, datetime], Awaitable[None]]
+"""Sees to what else depends on listings, once some changed in a span of time."""
 
 
 class SecondLooks:
@@ -44,8 +49,11 @@ class SecondLooks:
 
     async def name(self, need: str, *, later: bool = False) -> None:
         """Have one need looked at as soon as may be, or `later`, when what is being written now is there."""
+        await self.name_at(need, self._clock.now() + (self._delay if later else timedelta()))
+
+    async def name_at(self, need: str, due: datetime) -> None:
+        """Have one need looked at when `due`; what is due earlier stays, and names it again where it has to."""
         look = Look(id=f"look-{need}")
-        due = self._clock.now() + (self._delay if later else timedelta())
         look.name(need, due)
         if not await self._looks.add_once(look):
             await self._looks.change(look.id, lambda held: held.name(need, due))
@@ -66,6 +74,10 @@ class Matching:
     looks: Repository[Look]
     second: SecondLooks
     overlap: timedelta
+    abstainer: Abstainer
+    refills: Mapping[MatchKind, Refill]
+    """For matches of parties rather than listings: who sees to what may take the place of one that was refused."""
+    on_listings: Sequence[OnListings] = ()
 
     # ---- what changes on either side -------------------------------------------------------------------------------
 
@@ -76,6 +88,7 @@ class Matching:
         await together((storing, reading))
         change, need = storing.result()
         await self.market.followed_needs.take(change)
+        await self._mark_again(change)
         # Beside a revision something may have been proposed by the old content after the matches were read.
         begun = (reading.result(), need) if need is not None and sequence == 1 else None
         await self.proposer.refresh(id, begun=begun)
@@ -84,6 +97,7 @@ class Matching:
         """A need left matching or came back."""
         change = await self._stored(self.market.needs.put_status(id, sequence, status))
         await self.market.followed_needs.take(change)
+        await self._mark_again(change)
         await self.proposer.refresh(id)
 
     async def result_changed(self, id: str, sequence: int, content: ResultContent) -> None:
@@ -106,6 +120,12 @@ class Matching:
         finally:
             await marked
 
+    async def _mark_again(self, change: Change) -> None:
+        """Have a need looked at a second time whose event came before: whoever stored it may have died before it was
+        marked, and no look covers the time at which it was stored."""
+        if not change.written:
+            await self.second.name(change.item, later=True)
+
     async def _refresh_around(self, result_id: str) -> None:
         """Refresh every need that the result fits or is proposed for."""
         market = self.market
@@ -115,11 +135,14 @@ class Matching:
             return
         matches = await self._matches_of_result(result_id)
         if not result.is_open:
+            # One side answered, so it stayed although the need may have changed since: that need may be left with
+            # nothing. Said before, since once it is closed it is not found here any more.
+            await together(self.second.name(m.proposal.pair[0], later=True) for m in matches if not m.untouched)
             await self.proposer.close(matches, "result_gone", party=result.content.parties[0])
             fitting = []
         else:
-            fitting = [ranked.id for ranked in market.engine.needs_for(result_item(result_id, result.content))]
-        await self._refresh_all(list(dict.fromkeys([*fitting, *(match.proposal.need for match in matches)])))
+            fitting = [ranked.id for ranked in await market.engine.needs_for(result_item(result_id, result.content))]
+        await self._refresh_all(list(dict.fromkeys([*fitting, *(match.proposal.pair[0] for match in matches)])))
 
     async def _matches_of_result(self, result_id: str) -> list[Match]:
         """Those that a change of the result may change: open ones, read page by page."""
@@ -140,21 +163,44 @@ class Matching:
 
         await together(one(need) for need in needs)
 
+    async def bars_changed(self, party: str, others: Sequence[str]) -> None:
+        """A party put others on its do-not-match list, or took them off: see to the needs of all of them."""
+        for owner in (party, *others):
+            needs = [need async for need in self.market.needs.of_party(owner)]
+            await self._refresh_all([need.id for need in needs if need.is_open])
+
+    async def everything_changed(self) -> None:
+        """Pairs are scored anew: have every open need looked at."""
+        after = ""
+        while page := await self.market.needs.changed(None, after, _PAGE):
+            copies = await self.market.needs.with_status(page)
+            await together(self.second.name(need.id) for need in copies if need.is_open)
+            after = page[-1].key
+
     # ---- timers ----------------------------------------------------------------------------------------------------
 
     async def lapse(self, due: Match) -> None:
         """Close a match whose time is over; the next best may take its place."""
         lapsed: list[bool] = []
         # Said before as well: once the match has lapsed nothing of its own would bring the next best any more.
-        await self.second.name(due.proposal.need, later=True)
+        await self._refill(due, later=True)
         match = await self.market.matches.change(due.id, lambda held: lapsed.append(held.lapse(self.now())))
         if lapsed[-1]:
-            await self.second.name(match.proposal.need)
+            await self._refill(match)
+
+    async def _refill(self, refused: Match, *, later: bool = False) -> None:
+        """Have looked at what may take the place of a match."""
+        if refused.proposal.need is not None:
+            await self.second.name(refused.proposal.need, later=later)
+        else:
+            await self.refills[refused.proposal.kind](refused)
 
     async def look_again(self, look: Look) -> None:
-        """Refresh the needs that a look covers, where any result changed at about the same time."""
+        """Refresh the needs that a look covers, where any result changed at about the same time; tell those that still
+        find nothing."""
         for need in look.needs:
             await self.proposer.refresh(need)
+        await self.abstainer.tell(look.needs)
         if look.since is not None and look.until is not None:
             await self._look_between(look.since, look.until)
         await self.looks.change(look.id, lambda held: held.done(look))
@@ -162,11 +208,15 @@ class Matching:
     async def _look_between(self, since: datetime, until: datetime) -> None:
         followed = self.market.followed_results
         begin, end, after = since - self.overlap, until + self.overlap, ""
+        for others in self.on_listings:
+            await others(begin, end)
         await followed.look_back(begin)
-        if followed.latest is None or followed.latest < begin:
-            return
+        results_moved = followed.latest is not None and followed.latest >= begin
         while page := await self.market.needs.changed_between(begin, end, after, _PAGE):
-            await self._refresh_all(list(dict.fromkeys(change.item for change in page)))
+            needs = list(dict.fromkeys(change.item for change in page))
+            if results_moved:
+                await self._refresh_all(needs)
+            await self.abstainer.tell(needs)
             after = page[-1].key
 
     def now(self) -> datetime:
@@ -185,20 +235,11 @@ class Matching:
         return match
 
     async def list(
-        self,
-        party: str | None,
-        *,
-        state: str | None,
-        need: str | None,
-        result: str | None,
-        limit: int,
-        after: str | None,
+        self, party: str | None, given: Mapping[str, str | None], *, limit: int, after: str | None
     ) -> list[Match]:
-        """Return matches, newest first: those of `party`, or everyone's for None."""
+        """Return matches, newest first: those of `party`, or everyone's for None; `given` fields have these values."""
         where: dict[str, Any] = {} if party is None else {"parties": party}
-        for field, value in (("state", state), ("proposal.need", need), ("proposal.result", result)):
-            if value is not None:
-                where[field] = value
+        where |= {field: value for field, value in given.items() if value is not None}
         return await self.market.matches.select(where, sort=(("proposed_at", -1), ("id", 1)), limit=limit, after=after)
 
     async def say_yes(self, id: str, party: str, subject: str, revision: int | None) -> Match:
@@ -227,7 +268,7 @@ class Matching:
         declined = await self.market.matches.change(
             id, lambda match: match.say_no(party, subject, reason, private, now), if_revision=revision
         )
-        await self.second.name(declined.proposal.need)
+        await self._refill(declined)
         return declined
 
     async def need(self, id: str, party: str | None, *, operator: bool) -> Copy[NeedContent]:

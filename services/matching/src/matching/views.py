@@ -3,12 +3,21 @@
 from datetime import datetime
 
 from pydantic import BaseModel, Field
-from qianqiao_contracts import Band, ConstraintCheck, MatchGap, MatchReason, Reason, Visibility
+from qianqiao_contracts import (
+    Band,
+    ConstraintCheck,
+    MatchGap,
+    MatchKind,
+    MatchReason,
+    MoneyRange,
+    NeedContent,
+    Reason,
+)
 
 from matching.domain import STATE_WORDS, Match, State
 from matching.engine.reasons import explain, may_quote
-from matching.engine.score import band_of
 from matching.figures.questions import Question, questions
+from matching.nomatch import Route, is_shown, next_routes
 from matching.pairs import Pair
 
 
@@ -26,13 +35,19 @@ class MatchView(BaseModel):
     revision: int = Field(description="版本，亦即 ETag · Revision, also the ETag")
     state: State
     state_zh: str
-    need: str
-    result: str
+    kind: MatchKind
+    need: str | None
+    result: str | None
+    request: str | None = Field(description="融资需求 · Request for finance")
+    offer: str | None = Field(description="金融产品 · Offer of finance")
+    listings: tuple[str, ...] = Field(description="据以推荐合作的供需条目 · Listings that speak for partners")
     need_title: str | None
     result_title: str | None
-    party_a: str = Field(description="需求方 · Party on the need's side")
+    offer_title: str | None
+    amount: MoneyRange | None = Field(description="融资的估算金额（分）· Estimate of finance, in fen")
+    party_a: str = Field(description="需求方；融资中为企业 · Party on the need's side; with finance the firm")
     parties_b: tuple[str, ...] = Field(
-        description="成果方，首位为主 · Parties on the result's side, the leading one first"
+        description="成果方，首位为主；融资中为金融机构 · Parties on the result's side, the leading one first; the bank"
     )
     band: Band
     score: float = Field(description="匹配概率 · Probability that the pair is worth a conversation")
@@ -60,10 +75,16 @@ def match_view(match: Match, *, operator: bool) -> MatchView:
         revision=match.revision,
         state=match.state,
         state_zh=STATE_WORDS[match.state][0],
+        kind=proposal.kind,
         need=proposal.need,
         result=proposal.result,
+        request=proposal.request,
+        offer=proposal.offer,
+        listings=proposal.listings,
         need_title=proposal.need_title,
         result_title=proposal.result_title,
+        offer_title=proposal.offer_title,
+        amount=proposal.amount,
         party_a=proposal.party_a,
         parties_b=proposal.parties_b,
         band=proposal.band,
@@ -99,24 +120,48 @@ class CandidateView(BaseModel):
     )
 
 
+class NextRouteView(BaseModel):
+    """A way on for a need without a match."""
+
+    route: Route
+    suits: bool = Field(description="需求现状是否适合走这条路 · Whether the need, as it stands, speaks for it")
+    text_zh: str
+    text_en: str
+
+
 class CandidatesView(BaseModel):
     """The best results for a need; `no_match` says honestly that none is good enough to be proposed."""
 
     need: str
     no_match: bool
+    next: list[NextRouteView] = Field(
+        description="没有合适成果时的下一步，最适合的在前 · Without a match: ways on, the most suitable first"
+    )
     items: list[CandidateView]
+
+
+def candidates_view(need: str, content: NeedContent, items: list[CandidateView]) -> CandidatesView:
+    """Return what was found, and where to go where none of it fits."""
+    no_match = not any(item.admissible and item.band is not None for item in items)
+    ways = next_routes(content) if no_match else ()
+    return CandidatesView(
+        need=need,
+        no_match=no_match,
+        next=[NextRouteView(route=way.route, suits=way.suits, text_zh=way.zh, text_en=way.en) for way in ways],
+        items=items,
+    )
 
 
 def is_listed(pair: Pair) -> bool:
     """Tell whether the result may be shown to people it is not directed to."""
-    return pair.result.content.visibility in {Visibility.PUBLIC, Visibility.SUMMARY}
+    return is_shown(pair.result.content)
 
 
 def candidate_view(pair: Pair) -> CandidateView:
     """Return a candidate with its explanation."""
     need, result = pair.items
     reasons, gaps = explain(pair.need.content, need, pair.result.content, result, pair.checks)
-    band = band_of(pair.score.probability)
+    band = pair.score.band
     checks = pair.checks if may_quote(pair.need.content, pair.result.content) else ()
     return CandidateView(
         result=pair.result.id,
