@@ -35,6 +35,8 @@ _ERRORS: Final = 400
 _PUBLISH_TRIES: Final = 5
 _IDS_AT_ONCE: Final = 1_000
 _NEWER_HELD: Final = 409
+_BLOCKED: Final = 403
+"""An operator forbade writing for a while."""
 _POSITION: Final = f"_doc/{quote(layout.POSITION_ID, safe='')}"
 _THROUGH_ALIAS: Final = {"require_alias": "true"}
 """A write to an index that is gone must not make another one, as OpenSearch would by itself."""
@@ -100,6 +102,11 @@ class OpenSearchIndex:
         return self._alias
 
     @property
+    def published(self) -> bool:
+        """Whether it is open to all; False for one that is being filled."""
+        return self._name == self._alias
+
+    @property
     def position(self) -> str | None:
         """As of the last `write` or `refresh`."""
         return self._position
@@ -130,11 +137,11 @@ class OpenSearchIndex:
         return held
 
     async def write(self, entries: Sequence[Entry], position: str | None) -> None:
-        """See the port, and the module for what is not all or nothing here.
+        """See the port, and the module for what is not all or nothing here. Of two with one id the newer counts.
 
         Raises IndexUnavailable where OpenSearch did not take all of it in time: the position was not written then.
         """
-        for bulk in _bulks({entry.id: entry for entry in entries}.values()):
+        for bulk in _bulks(_newest(entries)):
             await self._send(bulk)
         if position is not None:
             await self._ask("PUT", _POSITION, {"position": position}, params=_THROUGH_ALIAS)
@@ -145,9 +152,9 @@ class OpenSearchIndex:
 
     async def refresh(self) -> bool:
         """See the port. Also looks whether the index is still the one that we made."""
+        before = self._written, self._index
         await self._check()
         await self._ask("POST", "_refresh")
-        before = self._written, self._index
         self._size, self._position, self._written = await asyncio.gather(
             self._count(), self._read_position(), self._last_written()
         )
@@ -227,6 +234,15 @@ class OpenSearchIndex:
         return max(copies, default=-1)
 
 
+def _newest(entries: Iterable[Entry]) -> Iterable[Entry]:
+    newest: dict[str, Entry] = {}
+    for entry in entries:
+        other = newest.get(entry.id, entry)
+        if layout.one_number(entry.versions) >= layout.one_number(other.versions):
+            newest[entry.id] = entry
+    return newest.values()
+
+
 def _bulks(entries: Iterable[Entry]) -> Iterator[Mapping[str, bytes]]:
     """Lines of bulk requests by id, in parts of a size that OpenSearch digests well."""
     bulk: dict[str, bytes] = {}
@@ -245,7 +261,7 @@ def _bulks(entries: Iterable[Entry]) -> Iterator[Mapping[str, bytes]]:
 
 def _failed_item(id: str, status: int, error: Mapping[str, Any]) -> Exception:
     said = f"{id}: {status} {error.get('type')} {str(error.get('reason'))[:300]}"
-    if status in AGAIN:
+    if status in AGAIN or status == _BLOCKED:
         return IndexUnavailable(said)
     return IndexDamagedError(said) if error.get("type") == "index_not_found_exception" else RequestRefused(said)
 
