@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matching.engine.analyzer import bigrams, words
-from matching.engine.constraints import check_all
 from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine, Ranked, score_pair
 from matching.engine.items import Facets, Item
@@ -19,6 +18,7 @@ from matching.engine.phrases import coverage
 from matching.engine.reasons import explain
 from matching.engine.score import facet_effect
 from matching.engine.vectors import need_vector
+from matching.figures.checking import check_pair
 from qianqiao_contracts import MatchGap, MatchReason, Visibility
 
 from .demonstration import FITS, NEEDS, RESULTS
@@ -254,9 +254,9 @@ def test_the_shares_of_the_reasons_add_up_to_the_coverage(need: Item, result: It
 @pytest.mark.parametrize("need", FITS)
 def test_reasons_quote_both_sides_and_name_what_is_missing(need: str) -> None:
     result = FITS[need]
-    checks = check_all(NEEDS[need].constraints, RESULTS[result].measured)
+    checks = check_pair(NEEDS[need], RESULTS[result])
     reasons, gaps = explain(NEEDS[need], NEED_ITEMS[need], RESULTS[result], RESULT_ITEMS[result], checks)
-    quoted = [reason for reason in reasons if reason.evidence_need]
+    quoted = [reason for reason in reasons if reason.evidence_need and reason.kind != "constraint"]
     assert quoted
     for reason in quoted:
         assert (reason.evidence_need or "nothing") in NEED_ITEMS[need].text
@@ -271,7 +271,7 @@ def test_reasons_quote_both_sides_and_name_what_is_missing(need: str) -> None:
 def test_nothing_is_quoted_from_what_is_not_open() -> None:
     need = NEEDS["need-inverter"].model_copy(update={"visibility": Visibility.CONFIDENTIAL})
     result = RESULTS["result-inverter"]
-    checks = check_all(need.constraints, result.measured)
+    checks = check_pair(need, result)
     item = NEED_ITEMS["need-inverter"]
     reasons, gaps = explain(need, item, result, RESULT_ITEMS["result-inverter"], checks)
     entries: list[MatchReason | MatchGap] = [*reasons, *gaps]

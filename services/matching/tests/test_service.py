@@ -312,7 +312,7 @@ async def test_a_revised_result_that_now_fails_a_must_is_taken_back(service: Ser
     worse = RESULTS[GAS_RESULT].model_dump() | {"measured": (Measured(name="检测下限", value=80, unit="ppm"),)}
     await service.deliver(ResultRevised.model_validate(worse), subject=GAS_RESULT, sequence=2)
     (withdrawn,) = await service.published()
-    assert withdrawn.data.reason.code == "revised"
+    assert withdrawn.data.reason.code == "no_longer_proposed"
 
 
 async def test_a_stale_event_changes_nothing(service: Service) -> None:

@@ -6,7 +6,7 @@ that overtakes the content it belongs to (a record taken out of turn by an opera
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.store.projection import Projection
-from qianqiao_contracts import EventData
+from qianqiao_contracts import EventData, NeedContent, ResultContent
 
 _STATUS: Final = "status:"
+_PAGE: Final = 100
+_OWNER: Final[dict[type[EventData], str]] = {NeedContent: "content.party", ResultContent: "content.parties"}
 _IMMATERIAL: Final = {"last_confirmed", "visibility", "channel", "park", "people_roles"}
 
 
@@ -101,6 +103,21 @@ class Copies[C: EventData]:
             if stored is not None:
                 copies[id] = self._copy(id, stored["sequence"], stored["content"], status)
         return copies
+
+    async def of_party(self, party: str) -> AsyncIterator[Copy[C]]:
+        """Yield a party's needs or results, open or not, the last confirmed first. KeyError for other kinds."""
+        owner, last = _OWNER[self._kind], dict[str, Any]()
+        while True:
+            sort = (("content.last_confirmed", -1), ("id", 1))
+            page = await self._projection.select({owner: party, **last}, sort=sort, limit=_PAGE)
+            copies = await self.get_many([document["id"] for document in page])
+            for copy in copies.values():
+                yield copy
+            if len(page) < _PAGE:
+                return
+            confirmed, id = page[-1]["content"]["last_confirmed"], page[-1]["id"]
+            beyond = {"content.last_confirmed": confirmed, "id": {"$gt": id}}
+            last = {"$or": [{"content.last_confirmed": {"$lt": confirmed}}, beyond]}
 
     def _copy(self, id: str, sequence: int, content: dict[str, Any], status: dict[str, Any] | None) -> Copy[C]:
         versions = (sequence, status["sequence"] if status else 0)

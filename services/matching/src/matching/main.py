@@ -9,6 +9,8 @@ from qianqiao_chassis.store.query import Index
 from qianqiao_contracts import NeedContent, PartyContent, ResultContent
 
 from matching import api, events
+from matching.barring import wiring as barring
+from matching.barring.bars import Bars, Follow
 from matching.copies import Copies
 from matching.domain import Look, Match, Rules
 from matching.engine.contents import need_item, result_item
@@ -38,12 +40,14 @@ def rules() -> Rules:
 
 def compose(chassis: Chassis[MatchingSettings]) -> None:
     """Wire the service."""
-    market = _market(chassis)
+    on_bars: list[Follow] = []
+    market = _market(chassis, barring.compose(chassis, on_bars))
     looks = chassis.repository("looks", Look)
     delay = timedelta(seconds=chassis.settings.second_look_s)
     overlap = timedelta(seconds=chassis.settings.overlap_s)
     second = SecondLooks(looks, chassis.clock, delay)
-    matching = Matching(market, Proposer(market, second.name_at), looks, second, overlap)
+    matching = Matching(market, Proposer(market, second.name_at), looks, second, overlap, {})
+    on_bars.append(matching.bars_changed)
     chassis.consume(events.subscriptions(matching))
     chassis.serve(api.routes(matching))
     chassis.due(market.matches, matching.lapse)
@@ -55,11 +59,16 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     search.compose(chassis, market.needs, market.results, parties, policy_copies)
 
 
-def _market(chassis: Chassis[MatchingSettings]) -> Market:
+def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:
     engine = Engine()
     overlap, fresh_for = timedelta(seconds=chassis.settings.overlap_s), chassis.settings.reread_s
-    needs = Copies(chassis.projection("needs", indexes=_CHANGED), NeedContent, chassis.clock)
-    results = Copies(chassis.projection("results", indexes=_CHANGED), ResultContent, chassis.clock)
+    confirmed = ("content.last_confirmed", -1)
+    of_party = (
+        [Index(("content.party", 1), confirmed, ("id", 1))],
+        [Index(("content.parties", 1), confirmed, ("id", 1))],
+    )
+    needs = Copies(chassis.projection("needs", indexes=_CHANGED + of_party[0]), NeedContent, chassis.clock)
+    results = Copies(chassis.projection("results", indexes=_CHANGED + of_party[1]), ResultContent, chassis.clock)
     return Market(
         needs=needs,
         results=results,
@@ -81,6 +90,7 @@ def _market(chassis: Chassis[MatchingSettings]) -> Market:
         ),
         clock=chassis.clock,
         rules=rules(),
+        barred_around=bars.around,
     )
 
 
