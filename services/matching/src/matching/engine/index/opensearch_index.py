@@ -75,7 +75,7 @@ class OpenSearchIndex:
         index._index = f"{index._alias}-{last + 1}"
         index._name = f"{index._index}-filling"
         await client.ask(
-            "PUT", f"/{index._index}", layout.definition(index._name, baked), expected=(400,)
+            "PUT", f"/{index._index}", layout.definition(index._name, baked), expected=(400,), changes=True
         )  # 400: it is there
         await index.refresh()
         return index
@@ -93,7 +93,7 @@ class OpenSearchIndex:
             actions: list[object] = [{"add": {"index": self._index, "alias": self._alias}}]
             actions += [{"remove_index": {"index": name}} for name in holders if name != self._index]
             # 404: another process has just removed the one before; then the next round has nothing to remove.
-            await self._client.ask("POST", "/_aliases", {"actions": actions}, expected=(404,))
+            await self._client.ask("POST", "/_aliases", {"actions": actions}, expected=(404,), changes=True)
         raise IndexDamagedError(f"{self._index} could not be published as {self._alias}")
 
     @property
@@ -144,9 +144,9 @@ class OpenSearchIndex:
         for bulk in _bulks(_newest(entries)):
             await self._send(bulk)
         if position is not None:
-            await self._ask("PUT", _POSITION, {"position": position}, params=_THROUGH_ALIAS)
+            await self._ask("PUT", _POSITION, {"position": position}, params=_THROUGH_ALIAS, changes=True)
             self._written += 1
-        await self._ask("POST", "_refresh")
+        await self._ask("POST", "_refresh", changes=True)
         self._size = await self._count()
         self._position = self._position if position is None else position
 
@@ -154,7 +154,7 @@ class OpenSearchIndex:
         """See the port. Also looks whether the index is still the one that we made."""
         before = self._written, self._index
         await self._check()
-        await self._ask("POST", "_refresh")
+        await self._ask("POST", "_refresh", changes=True)
         self._size, self._position, self._written = await asyncio.gather(
             self._count(), self._read_position(), self._last_written()
         )
@@ -172,11 +172,18 @@ class OpenSearchIndex:
         *,
         params: Mapping[str, str] | None = None,
         expected: Iterable[int] = (),
+        changes: bool = False,
         patience: Patience | None = None,
     ) -> Answer:
         try:
             return await self._client.ask(
-                method, f"/{self._name}/{path}", body, params=params, expected=expected, patience=patience
+                method,
+                f"/{self._name}/{path}",
+                body,
+                params=params,
+                expected=expected,
+                changes=changes,
+                patience=patience,
             )
         except RequestRefused:
             await self._check()  # an index that is not ours is the likelier reason, and can be told
@@ -184,10 +191,10 @@ class OpenSearchIndex:
 
     async def _send(self, lines: Mapping[str, bytes]) -> None:
         """Write until every line was taken, or turned away because something newer is held."""
-        patience, problem = self._client.patience(), ""
+        patience, problem = self._client.patience(changes=True), ""
         while True:
             sent = b"".join(lines.values())
-            answer = await self._ask("POST", "_bulk", sent, params=_THROUGH_ALIAS, patience=patience)
+            answer = await self._ask("POST", "_bulk", sent, params=_THROUGH_ALIAS, changes=True, patience=patience)
             again: dict[str, bytes] = {}
             for item in answer.content["items"]:
                 result = item["index"]
