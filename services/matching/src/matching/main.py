@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from qianqiao_chassis.service import Chassis, run
 from qianqiao_chassis.store.query import Index
-from qianqiao_contracts import NeedContent, PartyContent, ResultContent
+from qianqiao_contracts import MatchKind, NeedContent, PartyContent, ResultContent
 
 from matching import api, events
 from matching.barring import wiring as barring
@@ -17,6 +17,8 @@ from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine
 from matching.engine.tables import table
 from matching.follower import Follower
+from matching.partners import wiring as partners
+from matching.partners.refreshing import Partners
 from matching.policies import wiring as policies
 from matching.proposing import Market, Proposer
 from matching.search import wiring as search
@@ -41,20 +43,34 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     """Wire the service."""
     on_bars: list[Follow] = []
     market = _market(chassis, barring.compose(chassis, on_bars))
+    proposer = Proposer(market)
+    parties = Copies(chassis.projection("parties", indexes=_CHANGED), PartyContent, chassis.clock)
+    partner = partners.compose(chassis, market, proposer, parties)
+    matching = _matching(chassis, market, proposer, partner)
+    on_bars += [matching.bars_changed, partner.bars_changed]
+    _index(chassis, market)
+    policy_copies = chassis.projection("policies", indexes=_CHANGED)
+    policies.compose(chassis, parties, policy_copies, [partner.party_changed])
+    search.compose(chassis, market.needs, market.results, parties, policy_copies)
+
+
+def _matching(chassis: Chassis[MatchingSettings], market: Market, proposer: Proposer, partner: Partners) -> Matching:
     looks = chassis.repository("looks", Look)
     delay = timedelta(seconds=chassis.settings.second_look_s)
-    overlap = timedelta(seconds=chassis.settings.overlap_s)
-    matching = Matching(market, Proposer(market), looks, SecondLooks(looks, chassis.clock, delay), overlap, {})
-    on_bars.append(matching.bars_changed)
+    matching = Matching(
+        market,
+        proposer,
+        looks,
+        SecondLooks(looks, chassis.clock, delay),
+        overlap=timedelta(seconds=chassis.settings.overlap_s),
+        refills={MatchKind.PARTNER: partner.refused},
+        on_listings=[partner.listings_changed],
+    )
     chassis.consume(events.subscriptions(matching))
     chassis.serve(api.routes(matching))
     chassis.due(market.matches, matching.lapse)
     chassis.due(looks, matching.look_again)
-    _index(chassis, market)
-    parties = Copies(chassis.projection("parties", indexes=_CHANGED), PartyContent, chassis.clock)
-    policy_copies = chassis.projection("policies", indexes=_CHANGED)
-    policies.compose(chassis, parties, policy_copies)
-    search.compose(chassis, market.needs, market.results, parties, policy_copies)
+    return matching
 
 
 def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:
@@ -83,6 +99,7 @@ def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:
             indexes=[
                 Index(("proposal.need", 1)),
                 Index(("proposal.result", 1), ("state", 1)),
+                Index(("proposal.listings", 1), ("state", 1)),
                 Index(("parties", 1), ("proposed_at", -1), ("id", 1)),
             ],
         ),
