@@ -1,6 +1,7 @@
 """The composition root: the only place where concrete parts meet."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import NoReturn
 
@@ -16,6 +17,7 @@ from matching.domain import Look, Match, Rules
 from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine
 from matching.engine.tables import table
+from matching.finance import wiring as finance
 from matching.follower import Follower
 from matching.partners import wiring as partners
 from matching.partners.refreshing import Partners
@@ -23,7 +25,7 @@ from matching.policies import wiring as policies
 from matching.proposing import Market, Proposer
 from matching.search import wiring as search
 from matching.settings import MatchingSettings
-from matching.usecases import Matching, SecondLooks
+from matching.usecases import Matching, Refill, SecondLooks
 
 SERVICE = "matching"
 _CHANGED = [Index(("changed_at", 1))]
@@ -46,15 +48,26 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     proposer = Proposer(market)
     parties = Copies(chassis.projection("parties", indexes=_CHANGED), PartyContent, chassis.clock)
     partner = partners.compose(chassis, market, proposer, parties)
-    matching = _matching(chassis, market, proposer, partner)
-    on_bars += [matching.bars_changed, partner.bars_changed]
-    _index(chassis, market)
     policy_copies = chassis.projection("policies", indexes=_CHANGED)
-    policies.compose(chassis, parties, policy_copies, [partner.party_changed])
+    on_profile = [partner.party_changed]
+    profiles = policies.compose(chassis, parties, policy_copies, on_profile)
+    money = finance.compose(chassis, market, profiles.records)
+    on_profile.append(money.firm_changed)
+    matching = _matching(
+        chassis, market, proposer, partner, {MatchKind.PARTNER: partner.refused, MatchKind.FINANCE: money.refused}
+    )
+    on_bars += [matching.bars_changed, partner.bars_changed, money.bars_changed]
+    _index(chassis, market)
     search.compose(chassis, market.needs, market.results, parties, policy_copies)
 
 
-def _matching(chassis: Chassis[MatchingSettings], market: Market, proposer: Proposer, partner: Partners) -> Matching:
+def _matching(
+    chassis: Chassis[MatchingSettings],
+    market: Market,
+    proposer: Proposer,
+    partner: Partners,
+    refills: Mapping[MatchKind, Refill],
+) -> Matching:
     looks = chassis.repository("looks", Look)
     delay = timedelta(seconds=chassis.settings.second_look_s)
     matching = Matching(
@@ -63,7 +76,7 @@ def _matching(chassis: Chassis[MatchingSettings], market: Market, proposer: Prop
         looks,
         SecondLooks(looks, chassis.clock, delay),
         overlap=timedelta(seconds=chassis.settings.overlap_s),
-        refills={MatchKind.PARTNER: partner.refused},
+        refills=refills,
         on_listings=[partner.listings_changed],
     )
     chassis.consume(events.subscriptions(matching))
@@ -100,6 +113,8 @@ def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:
                 Index(("proposal.need", 1)),
                 Index(("proposal.result", 1), ("state", 1)),
                 Index(("proposal.listings", 1), ("state", 1)),
+                Index(("proposal.request", 1), ("id", 1)),
+                Index(("proposal.offer", 1), ("id", 1)),
                 Index(("parties", 1), ("proposed_at", -1), ("id", 1)),
             ],
         ),
