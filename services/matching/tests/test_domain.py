@@ -20,6 +20,8 @@ from matching.domain import (
     decline_reason,
     latest_rounds,
     match_id,
+    next_day,
+    plan,
 )
 from matching.main import rules as shipped_rules
 from qianqiao_chassis.errors import Forbidden, Invalid, Problem, Refused
@@ -27,7 +29,7 @@ from qianqiao_contracts import Band, EventData, Reason
 
 A, B, B2, STRANGER = "party-a", "party-b", "party-b2", "party-x"
 START = datetime(2026, 9, 15, 1, tzinfo=UTC)
-RULES = Rules(per_need=5, per_institution=2, answer_within=timedelta(days=14))
+RULES = Rules(per_need=5, per_day=5, per_institution=2, answer_within=timedelta(days=14))
 NO = Reason(code="too_early")
 
 
@@ -260,6 +262,45 @@ def test_the_choice_is_the_best_under_both_caps(candidates: list[Candidate]) -> 
     for passed in [candidate for candidate in candidates if candidate.result not in chosen]:
         full = len(chosen) == RULES.per_need
         assert full or sum(institution[id] == passed.institution for id in chosen) == RULES.per_institution
+
+
+RESULT_IDS = st.lists(st.sampled_from([f"r{at}" for at in range(12)]), unique=True, max_size=12)
+
+
+@given(st.lists(st.booleans(), max_size=7), RESULT_IDS, st.integers(0, 5))
+def test_a_day_brings_so_many_new_proposals_and_no_fewer_open_ones(
+    told: list[bool], order: list[str], held: int
+) -> None:
+    """`told`: earlier proposals, of today or not. Of `order` the first five are chosen, the last `held` are open."""
+    open_ids = order[len(order) - min(held, len(order)) :]
+    earlier = [proposed(result=f"old{at}") for at, _ in enumerate(told)]
+    for match, today in zip(earlier, told, strict=True):
+        match.withdraw("superseded", START)
+        match.proposed_at = START if today else START - timedelta(days=1)
+    matches = earlier + [proposed(result=id) for id in open_ids]
+    for match in matches[len(earlier) :]:
+        match.proposed_at = START - timedelta(days=3)
+    chosen, rest = order[: RULES.per_need], order[RULES.per_need :]
+    replaceable = [id for id in rest if id in open_ids]
+    found = plan(chosen, replaceable, matches, START, RULES)
+    new = [id for id in found.open if id not in open_ids]
+    assert len(new) == min(len([id for id in chosen if id not in open_ids]), max(0, RULES.per_day - sum(told)))
+    assert new == [id for id in chosen if id not in open_ids][: len(new)], "the best first"
+    assert set(chosen) & set(open_ids) <= set(found.open), "what is open and chosen stays"
+    assert found.postponed == (len(found.open) < len(chosen))
+    assert len(found.open) + len(found.kept) >= min(len(chosen), len(found.open) + len(replaceable))
+    assert len(found.open) + len(found.kept) <= RULES.per_need
+
+
+def test_days_are_those_of_the_people() -> None:
+    """16:00 UTC is midnight in Beijing."""
+    assert next_day(datetime(2026, 9, 15, 15, 59, tzinfo=UTC)) == datetime(2026, 9, 15, 16, tzinfo=UTC)
+    assert next_day(datetime(2026, 9, 15, 16, tzinfo=UTC)) == datetime(2026, 9, 16, 16, tzinfo=UTC)
+    evening = [proposed(result=f"old{at}") for at in range(5)]
+    for match in evening:
+        match.proposed_at = datetime(2026, 9, 15, 15, 59, tzinfo=UTC)
+    assert plan(["new"], [], evening, datetime(2026, 9, 15, 15, 59, 59, tzinfo=UTC), RULES).postponed
+    assert not plan(["new"], [], evening, datetime(2026, 9, 15, 16, tzinfo=UTC), RULES).postponed
 
 
 def test_the_shipped_rules() -> None:

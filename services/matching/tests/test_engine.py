@@ -10,18 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matching.engine.analyzer import bigrams, words
-from matching.engine.constraints import check_all
 from matching.engine.contents import need_item, result_item
-from matching.engine.engine import VERSION, Engine, Ranked, score_pair
+from matching.engine.engine import Engine, Ranked, score_pair
 from matching.engine.items import Facets, Item
+from matching.engine.model import Model
 from matching.engine.phrases import coverage
 from matching.engine.reasons import explain
-from matching.engine.score import PROPOSE_FROM, band_of, facet_effect
-from matching.engine.vectors import need_vector, result_vector
+from matching.engine.score import facet_effect
+from matching.engine.vectors import need_vector
+from matching.figures.checking import check_pair
 from qianqiao_contracts import MatchGap, MatchReason, Visibility
 
 from .demonstration import FITS, NEEDS, RESULTS
 
+MODEL = Model.shipped()
 NEED_ITEMS = {id: need_item(id, content) for id, content in NEEDS.items()}
 RESULT_ITEMS = {id: result_item(id, content) for id, content in RESULTS.items()}
 TEXT = st.text(alphabet=st.sampled_from("储能变流器激光焊接气孔的 。，SiO2-5%μm\n\u200b😀\x00甲烷abc"), max_size=80)
@@ -49,7 +51,7 @@ def settle(engine: Engine) -> None:
 
 
 def proposable(ranked: list[Ranked]) -> list[str]:
-    return [candidate.id for candidate in ranked if candidate.score.probability >= PROPOSE_FROM]
+    return [candidate.id for candidate in ranked if candidate.score.fits]
 
 
 @pytest.mark.parametrize("settled", [False, True])
@@ -229,14 +231,14 @@ def test_odd_needs_get_a_sensible_answer(text: str) -> None:
 
 def test_text_beyond_the_limit_is_not_read() -> None:
     long = Item("long", "", (), ("激光焊接。" * 5_000,))
-    assert len(need_vector(long).vector.words) == len(need_vector(Item("short", "", (), ("激光焊接",))).vector.words)
+    assert len(need_vector(long, MODEL).vector) == len(need_vector(Item("short", "", (), ("激光焊接",)), MODEL).vector)
 
 
 def test_words_and_bigrams() -> None:
     assert words("可用于SiO2薄膜的3D-BSA检测，ＳｉＯ２") == ["用于", "sio2", "薄膜", "3d-bsa", "检测", "sio2"]
     assert words("超\u200b声波") == words("超声波")
     assert bigrams("甲烷SiO2传感器") == ["甲烷", "sio2", "传感", "感器"]
-    assert len(VERSION.split()) == 3
+    assert len(MODEL.version.split()) == 4
 
 
 @given(ITEMS, ITEMS)
@@ -252,9 +254,9 @@ def test_the_shares_of_the_reasons_add_up_to_the_coverage(need: Item, result: It
 @pytest.mark.parametrize("need", FITS)
 def test_reasons_quote_both_sides_and_name_what_is_missing(need: str) -> None:
     result = FITS[need]
-    checks = check_all(NEEDS[need].constraints, RESULTS[result].measured)
+    checks = check_pair(NEEDS[need], RESULTS[result])
     reasons, gaps = explain(NEEDS[need], NEED_ITEMS[need], RESULTS[result], RESULT_ITEMS[result], checks)
-    quoted = [reason for reason in reasons if reason.evidence_need]
+    quoted = [reason for reason in reasons if reason.evidence_need and reason.kind != "constraint"]
     assert quoted
     for reason in quoted:
         assert (reason.evidence_need or "nothing") in NEED_ITEMS[need].text
@@ -269,7 +271,7 @@ def test_reasons_quote_both_sides_and_name_what_is_missing(need: str) -> None:
 def test_nothing_is_quoted_from_what_is_not_open() -> None:
     need = NEEDS["need-inverter"].model_copy(update={"visibility": Visibility.CONFIDENTIAL})
     result = RESULTS["result-inverter"]
-    checks = check_all(need.constraints, result.measured)
+    checks = check_pair(need, result)
     item = NEED_ITEMS["need-inverter"]
     reasons, gaps = explain(need, item, result, RESULT_ITEMS["result-inverter"], checks)
     entries: list[MatchReason | MatchGap] = [*reasons, *gaps]
@@ -282,21 +284,20 @@ def test_nothing_is_quoted_from_what_is_not_open() -> None:
 
 def test_facets_help_and_harm_within_bounds_and_absence_does_neither() -> None:
     need = Facets(frozenset({"qianqiao:biomedicine"}), frozenset({"技术转让"}), 7, 1_000)
-    assert facet_effect(need, Facets()) == 0
+    assert facet_effect(need, Facets(), MODEL) == 0
     good = Facets(frozenset({"qianqiao:biomedicine"}), frozenset({"技术转让"}), 8, 900)
     bad = Facets(frozenset({"qianqiao:artificial_intelligence"}), frozenset({"技术许可"}), 1, 2_000)
-    assert 0 < facet_effect(need, good) < 1
-    assert -2 < facet_effect(need, bad) < -1
+    assert 0 < facet_effect(need, good, MODEL) < 1
+    assert -2 < facet_effect(need, bad, MODEL) < -1
     other_scheme = Facets(frozenset({"gbt4754:C40"}))
-    assert facet_effect(need, other_scheme) == 0
+    assert facet_effect(need, other_scheme, MODEL) == 0
 
 
 def test_bands_have_thresholds() -> None:
-    assert [band_of(p) for p in (0.95, 0.7, 0.5, 0.4999, 0.0)] == ["高度", "较", "部分", None, None]
+    assert [MODEL.calibration.band_of(p) for p in (0.95, 0.7, 0.5, 0.4999, 0.0)] == ["高度", "较", "部分", None, None]
 
 
 def test_a_copied_result_does_not_score_above_a_probability() -> None:
     item = NEED_ITEMS["need-gas"]
     score = score_pair(item, Item("copy", item.title, item.keywords, item.body))
     assert score.probability <= 1
-    assert len(result_vector(item).vector.words) == len(need_vector(item).vector.words)

@@ -191,6 +191,10 @@ async def test_a_better_result_takes_the_place_of_an_unanswered_proposal(service
     assert len(pairs(await service.published(), "MatchProposed")) == 5
     better = RESULTS[GAS_RESULT]
     await service.deliver(better, subject=GAS_RESULT)
+    assert await service.published() == [], "five were told of today; the sixth waits"
+    assert len(await open_pairs(service)) == 5
+    service.clock.advance(timedelta(days=1))
+    await service.run_due()
     events = await service.published()
     assert sorted(kinds(events)) == ["MatchProposed", "MatchWithdrawn"]
     (withdrawn,) = [event for event in events if type(event.data).__name__ == "MatchWithdrawn"]
@@ -379,9 +383,12 @@ async def test_after_a_decline_the_next_best_takes_the_place(service: Service) -
     gone = proposed[0]
     await buyer(service).post(f"/v1/matches/{gone.subject}/decline", json={"reason": {"code": "too_early"}})
     await service.run_due()
+    assert kinds(await service.published()) == ["MatchDeclined"], "five a day were told of"
+    service.clock.advance(timedelta(days=1))
+    await service.run_due()
     events = await service.published()
-    assert kinds(events) == ["MatchDeclined", "MatchProposed"]
-    assert events[1].data.result not in {event.data.result for event in proposed}
+    assert kinds(events) == ["MatchProposed"]
+    assert events[0].data.result not in {event.data.result for event in proposed}
 
 
 async def test_it_lapses_after_fourteen_days(service: Service) -> None:
@@ -525,12 +532,14 @@ async def test_browsing_shows_candidates_below_the_threshold_and_says_when_none_
     await listed(service)
     await deliver_all(service, NEEDS)
     found = (await buyer(service).get(f"/v1/needs/{GAS}/candidates")).raise_for_status().json()
-    assert not found["no_match"]
+    assert (found["no_match"], found["next"]) == (False, [])
     assert (found["items"][0]["result"], found["items"][0]["band"]) == (GAS_RESULT, "高度")
     assert any(item["band"] is None for item in found["items"])
     library = service.client(party="party-library", roles=["user"])
     nothing = (await library.get("/v1/needs/need-nothing/candidates")).raise_for_status().json()
     assert nothing["no_match"]
+    assert {way["route"] for way in nothing["next"]} == {"challenge", "expert", "service"}
+    assert nothing["next"][0]["suits"]
     assert all(item["band"] is None for item in nothing["items"])
     assert (await library.get(f"/v1/needs/{GAS}/candidates")).status_code == 404
     assert (await service.client(roles=["operator"]).get(f"/v1/needs/{GAS}/candidates")).status_code == 200

@@ -10,9 +10,8 @@ from qianqiao_contracts import MatchKind, PartyKind
 
 from matching.callers import own_party
 from matching.domain import State
-from matching.engine.score import PROPOSE_FROM
 from matching.usecases import Matching
-from matching.views import CandidatesView, MatchView, candidate_view, is_listed, match_view
+from matching.views import CandidatesView, MatchView, candidate_view, candidates_view, is_listed, match_view
 
 _PARTIES: Final = tuple(kind.value for kind in PartyKind)
 _BROWSED: Final = 20
@@ -78,8 +77,7 @@ def _reading(api: Routes, matching: Matching) -> None:
         for pair in pairs:
             items.append(candidate_view(pair))
             await asyncio.sleep(0)  # explaining takes about a millisecond each; others get their turn
-        fits = any(pair.is_admissible and pair.score.probability >= PROPOSE_FROM for pair in pairs)
-        return CandidatesView(need=id, no_match=not fits, items=items)
+        return candidates_view(id, need.content, items)
 
 
 def _answering(api: Routes, matching: Matching) -> None:

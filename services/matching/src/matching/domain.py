@@ -6,9 +6,10 @@ to it is the same.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, override
+from typing import Any, ClassVar, Final, override
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 from qianqiao_chassis.aggregate import Aggregate
@@ -58,6 +59,7 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     per_need: int = Field(gt=0)
+    per_day: int = Field(gt=0)
     per_institution: int = Field(gt=0)
     answer_within: timedelta
 
@@ -410,6 +412,43 @@ def choose(candidates: Iterable[Candidate], rules: Rules) -> list[str]:
             taken[candidate.institution] = taken.get(candidate.institution, 0) + 1
             chosen.append(candidate.result)
     return chosen
+
+
+BEIJING: Final = ZoneInfo("Asia/Shanghai")
+"""Whose days count: those of the people who get the proposals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which of the chosen are open from now on, which open ones are kept in place of what has to wait, and whether
+    anything waits for another day."""
+
+    open: tuple[str, ...]
+    kept: frozenset[str]
+    postponed: bool
+
+
+def plan(
+    chosen: Sequence[str], replaceable: Sequence[str], matches: Sequence[Match], now: datetime, rules: Rules
+) -> Plan:
+    """Open the chosen, as far as the day's number of new proposals for the need allows, the best first.
+
+    `replaceable` are those that are open, unanswered and no longer chosen, best first. As many of them stay open as
+    chosen ones have to wait: nobody is told ten times a day that something better came.
+    """
+    today = now.astimezone(BEIJING).date()
+    told = sum(match.proposed_at.astimezone(BEIJING).date() == today for match in matches)
+    open_now = {match.proposal.result for match in matches if match.is_open}
+    new = [result for result in chosen if result not in open_now]
+    waiting = new[max(0, rules.per_day - told) :]
+    opened = tuple(result for result in chosen if result not in waiting)
+    return Plan(opened, frozenset(replaceable[: len(waiting)]), postponed=bool(waiting))
+
+
+def next_day(now: datetime) -> datetime:
+    """Return when the next day begins for the people who get the proposals."""
+    tomorrow = now.astimezone(BEIJING).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), BEIJING).astimezone(UTC)
 
 
 def latest_rounds(matches: Sequence[Match]) -> dict[str, Match]:

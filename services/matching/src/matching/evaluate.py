@@ -16,7 +16,6 @@ from typing import Any
 
 from matching.engine.engine import Engine, Ranked
 from matching.engine.items import Item
-from matching.engine.score import PROPOSE_FROM
 
 QUERIES = ("need", "need_masked")
 
@@ -41,7 +40,7 @@ class Tally:
         if place is not None:
             self.gain += 1 / math.log2(1 + place) if place <= 10 else 0.0
             self.found += place <= 20
-        fits = [candidate for candidate in ranked[:5] if candidate.score.probability >= PROPOSE_FROM]
+        fits = [candidate for candidate in ranked[:5] if candidate.score.fits]
         self.proposed += len(fits)
         self.proposed_right += any(candidate.id == right for candidate in fits)
         self.abstained_without_fit += all(candidate.id == right for candidate in fits)

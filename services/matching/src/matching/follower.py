@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from qianqiao_contracts import EventData
@@ -40,7 +40,7 @@ class Follower[C: EventData]:
         name: str,
         copies: Copies[C],
         item_of: Callable[[str, C], Item],
-        shelf: Shelf[Any],
+        shelf: Shelf,
         put: Put,
         *,
         overlap: timedelta,

@@ -1,7 +1,6 @@
 """The composition root: the only place where concrete parts meet."""
 
 import asyncio
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import NoReturn
 
@@ -20,12 +19,11 @@ from matching.engine.tables import table
 from matching.finance import wiring as finance
 from matching.follower import Follower
 from matching.partners import wiring as partners
-from matching.partners.refreshing import Partners
 from matching.policies import wiring as policies
 from matching.proposing import Market, Proposer
 from matching.search import wiring as search
 from matching.settings import MatchingSettings
-from matching.usecases import Matching, Refill, SecondLooks
+from matching.usecases import Matching, SecondLooks
 
 SERVICE = "matching"
 _CHANGED = [Index(("changed_at", 1))]
@@ -36,6 +34,7 @@ def rules() -> Rules:
     data = table("policy")
     return Rules(
         per_need=data["proposals"]["per_need"],
+        per_day=data["proposals"]["per_day"],
         per_institution=data["proposals"]["per_institution"],
         answer_within=timedelta(days=data["answer"]["days"]),
     )
@@ -45,7 +44,9 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     """Wire the service."""
     on_bars: list[Follow] = []
     market = _market(chassis, barring.compose(chassis, on_bars))
-    proposer = Proposer(market)
+    looks = chassis.repository("looks", Look)
+    second = SecondLooks(looks, chassis.clock, timedelta(seconds=chassis.settings.second_look_s))
+    proposer = Proposer(market, second.name_at)
     parties = Copies(chassis.projection("parties", indexes=_CHANGED), PartyContent, chassis.clock)
     partner = partners.compose(chassis, market, proposer, parties)
     policy_copies = chassis.projection("policies", indexes=_CHANGED)
@@ -53,37 +54,22 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     profiles = policies.compose(chassis, parties, policy_copies, on_profile)
     money = finance.compose(chassis, market, profiles.records)
     on_profile.append(money.firm_changed)
-    matching = _matching(
-        chassis, market, proposer, partner, {MatchKind.PARTNER: partner.refused, MatchKind.FINANCE: money.refused}
-    )
-    on_bars += [matching.bars_changed, partner.bars_changed, money.bars_changed]
-    _index(chassis, market)
-    search.compose(chassis, market.needs, market.results, parties, policy_copies)
-
-
-def _matching(
-    chassis: Chassis[MatchingSettings],
-    market: Market,
-    proposer: Proposer,
-    partner: Partners,
-    refills: Mapping[MatchKind, Refill],
-) -> Matching:
-    looks = chassis.repository("looks", Look)
-    delay = timedelta(seconds=chassis.settings.second_look_s)
     matching = Matching(
         market,
         proposer,
         looks,
-        SecondLooks(looks, chassis.clock, delay),
+        second,
         overlap=timedelta(seconds=chassis.settings.overlap_s),
-        refills=refills,
+        refills={MatchKind.PARTNER: partner.refused, MatchKind.FINANCE: money.refused},
         on_listings=[partner.listings_changed],
     )
+    on_bars += [matching.bars_changed, partner.bars_changed, money.bars_changed]
     chassis.consume(events.subscriptions(matching))
     chassis.serve(api.routes(matching))
     chassis.due(market.matches, matching.lapse)
     chassis.due(looks, matching.look_again)
-    return matching
+    _index(chassis, market)
+    search.compose(chassis, market.needs, market.results, parties, policy_copies)
 
 
 def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:

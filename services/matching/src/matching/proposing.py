@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import batched
 from typing import Final
 
@@ -16,10 +17,20 @@ from qianqiao_chassis.store.repository import Repository
 from qianqiao_contracts import NeedContent, ResultContent
 
 from matching.copies import Copies, Copy
-from matching.domain import NO_LONGER_PROPOSED, Candidate, Match, Rules, barred, choose, latest_rounds
+from matching.domain import (
+    NO_LONGER_PROPOSED,
+    Candidate,
+    Match,
+    Plan,
+    Rules,
+    barred,
+    choose,
+    latest_rounds,
+    next_day,
+    plan,
+)
 from matching.engine.contents import need_item
 from matching.engine.engine import Engine, Ranked
-from matching.engine.score import PROPOSE_FROM
 from matching.follower import Follower
 from matching.keeping import Keeper
 from matching.pairs import Pair
@@ -60,19 +71,23 @@ class _Selection:
 
     need: Copy[NeedContent]
     chosen: tuple[Pair, ...]
-    admissible: frozenset[str]
+    admissible: tuple[str, ...]
+    """All that were looked at and may be proposed, best first."""
     barred: frozenset[str]
 
 
 type Begun = tuple[list[Match], Copy[NeedContent]]
+type Remind = Callable[[str, datetime], Awaitable[None]]
+"""Has a need looked at again at a moment."""
 
 
 class Proposer:
     """Keeps the proposals of a need right. One refresh per need at a time in a process; across processes the id of a
     match, its revision and the checks after writing keep what two of them do at once consistent."""
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, remind: Remind) -> None:
         self._market = market
+        self._remind = remind
         self._keeper = market.keeper
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
@@ -120,18 +135,22 @@ class Proposer:
             return True
         latest = latest_rounds(existing)
         selection = await self._select(need, latest)
+        plan = self._plan(selection, latest, existing)
+        if plan.postponed:
+            await self._remind(need_id, next_day(market.clock.now()))
+        opened = [pair for pair in selection.chosen if pair.result.id in plan.open]
         written = await together(
-            self._keeper.make_open(latest.get(pair.result.id), pair.basis, pair.proposal) for pair in selection.chosen
+            self._keeper.make_open(latest.get(pair.result.id), pair.basis, pair.proposal) for pair in opened
         )
-        proposed = [pair for pair, wrote in zip(selection.chosen, written, strict=True) if wrote]
-        await self._take_back(selection, latest)
+        proposed = [pair for pair, wrote in zip(opened, written, strict=True) if wrote]
+        await self._take_back(selection, latest, plan.kept)
         return not proposed or await self._unchanged(selection, proposed)
 
     async def _select(self, need: Copy[NeedContent], latest: dict[str, Match]) -> _Selection:
         everything, never = await asyncio.gather(
             self.rank(need, latest), self._market.barred_around(need.content.party)
         )
-        fitting = [ranked for ranked in everything if ranked.score.probability >= PROPOSE_FROM]
+        fitting = [ranked for ranked in everything if ranked.score.fits]
         pairs: dict[str, Pair] = {}
         chosen: list[str] = []
         for some in batched(fitting, _READ_AT_ONCE, strict=False):
@@ -145,11 +164,18 @@ class Proposer:
             chosen = choose((Candidate(id, pair.institution) for id, pair in pairs.items()), self._market.rules)
             if len(chosen) == self._market.rules.per_need:
                 break
-        return _Selection(need, tuple(pairs[id] for id in chosen), frozenset(pairs), never)
+        return _Selection(need, tuple(pairs[id] for id in chosen), tuple(pairs), never)
 
-    async def _take_back(self, selection: _Selection, latest: dict[str, Match]) -> None:
-        """Withdraw unanswered proposals that are no longer among the chosen."""
-        chosen = {pair.result.id for pair in selection.chosen}
+    def _plan(self, selection: _Selection, latest: dict[str, Match], existing: Sequence[Match]) -> Plan:
+        chosen = [pair.result.id for pair in selection.chosen]
+        replaceable = [
+            id for id in selection.admissible if id not in chosen and (held := latest.get(id)) and held.untouched
+        ]
+        return plan(chosen, replaceable, existing, self._market.clock.now(), self._market.rules)
+
+    async def _take_back(self, selection: _Selection, latest: dict[str, Match], kept: frozenset[str]) -> None:
+        """Withdraw unanswered proposals that are no longer among the chosen, but for those that are `kept`."""
+        chosen = {pair.result.id for pair in selection.chosen} | kept
         market = self._market
         for result_id, match in latest.items():
             if not match.untouched or result_id in chosen:

@@ -56,8 +56,11 @@ class SecondLooks:
 
     async def name(self, need: str, *, later: bool = False) -> None:
         """Have one need looked at as soon as may be, or `later`, when what is being written now is there."""
+        await self.name_at(need, self._clock.now() + (self._delay if later else timedelta()))
+
+    async def name_at(self, need: str, due: datetime) -> None:
+        """Have one need looked at when `due`; what is due earlier stays, and names it again where it has to."""
         look = Look(id=f"look-{need}")
-        due = self._clock.now() + (self._delay if later else timedelta())
         look.name(need, due)
         if not await self._looks.add_once(look):
             await self._looks.change(look.id, lambda held: held.name(need, due))

@@ -3,11 +3,22 @@
 from datetime import datetime
 
 from pydantic import BaseModel, Field
-from qianqiao_contracts import Band, ConstraintCheck, MatchGap, MatchKind, MatchReason, MoneyRange, Reason, Visibility
+from qianqiao_contracts import (
+    Band,
+    ConstraintCheck,
+    MatchGap,
+    MatchKind,
+    MatchReason,
+    MoneyRange,
+    NeedContent,
+    Reason,
+    Visibility,
+)
 
 from matching.domain import STATE_WORDS, Match, State
 from matching.engine.reasons import explain, may_quote
-from matching.engine.score import band_of
+from matching.figures.questions import Question, questions
+from matching.nomatch import Route, next_routes
 from matching.pairs import Pair
 
 
@@ -44,6 +55,9 @@ class MatchView(BaseModel):
     reasons: tuple[MatchReason, ...]
     gaps: tuple[MatchGap, ...]
     constraints: tuple[ConstraintCheck, ...]
+    questions: tuple[Question, ...] = Field(
+        description="指标未知时，可问成果方的话 · What to ask the result's holder about unknown constraints"
+    )
     proposed_at: datetime
     expires_at: datetime
     interested: tuple[AnswerView, ...]
@@ -79,6 +93,7 @@ def match_view(match: Match, *, operator: bool) -> MatchView:
         reasons=proposal.reasons,
         gaps=proposal.gaps,
         constraints=proposal.constraints,
+        questions=questions(proposal.constraints),
         proposed_at=match.proposed_at,
         expires_at=match.expires_at,
         interested=tuple(AnswerView(party=answer.party, at=answer.at) for answer in answers),
@@ -101,6 +116,18 @@ class CandidateView(BaseModel):
     reasons: tuple[MatchReason, ...]
     gaps: tuple[MatchGap, ...]
     constraints: tuple[ConstraintCheck, ...]
+    questions: tuple[Question, ...] = Field(
+        description="指标未知时，可问成果方的话 · What to ask the result's holder about unknown constraints"
+    )
+
+
+class NextRouteView(BaseModel):
+    """A way on for a need without a match."""
+
+    route: Route
+    suits: bool = Field(description="需求现状是否适合走这条路 · Whether the need, as it stands, speaks for it")
+    text_zh: str
+    text_en: str
 
 
 class CandidatesView(BaseModel):
@@ -108,7 +135,22 @@ class CandidatesView(BaseModel):
 
     need: str
     no_match: bool
+    next: list[NextRouteView] = Field(
+        description="没有合适成果时的下一步，最适合的在前 · Without a match: ways on, the most suitable first"
+    )
     items: list[CandidateView]
+
+
+def candidates_view(need: str, content: NeedContent, items: list[CandidateView]) -> CandidatesView:
+    """Return what was found, and where to go where none of it fits."""
+    no_match = not any(item.admissible and item.band is not None for item in items)
+    ways = next_routes(content) if no_match else ()
+    return CandidatesView(
+        need=need,
+        no_match=no_match,
+        next=[NextRouteView(route=way.route, suits=way.suits, text_zh=way.zh, text_en=way.en) for way in ways],
+        items=items,
+    )
 
 
 def is_listed(pair: Pair) -> bool:
@@ -120,7 +162,8 @@ def candidate_view(pair: Pair) -> CandidateView:
     """Return a candidate with its explanation."""
     need, result = pair.items
     reasons, gaps = explain(pair.need.content, need, pair.result.content, result, pair.checks)
-    band = band_of(pair.score.probability)
+    band = pair.score.band
+    checks = pair.checks if may_quote(pair.need.content, pair.result.content) else ()
     return CandidateView(
         result=pair.result.id,
         title=pair.result.content.title,
@@ -130,5 +173,6 @@ def candidate_view(pair: Pair) -> CandidateView:
         admissible=pair.is_admissible,
         reasons=reasons,
         gaps=gaps,
-        constraints=pair.checks if may_quote(pair.need.content, pair.result.content) else (),
+        constraints=checks,
+        questions=questions(checks),
     )

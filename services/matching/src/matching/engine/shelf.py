@@ -12,10 +12,10 @@ from matching.engine.vectors import Analysed
 
 
 @dataclass(slots=True)
-class _Entry[V]:
+class _Entry:
     slot: int
     version: int
-    vector: V
+    vector: bytes
 
 
 @dataclass(slots=True)
@@ -43,12 +43,12 @@ class _Fresh:
         return found
 
 
-class Shelf[V]:
+class Shelf:
     """Items of one kind. Used from one thread, except what `settling` returns."""
 
     def __init__(self, make_index: Callable[[], CandidateIndex]) -> None:
         self._index = make_index()
-        self._entries: dict[str, _Entry[V]] = {}
+        self._entries: dict[str, _Entry] = {}
         self._ids: dict[int, str] = {}
         self._slots = 0
         self._fresh = _Fresh()
@@ -71,12 +71,12 @@ class Shelf[V]:
         entry = self._entries.get(id)
         return entry.version if entry else 0
 
-    def vector(self, id: str) -> V | None:
+    def vector(self, id: str) -> bytes | None:
         """Return an item's vector, None where it is not held."""
         entry = self._entries.get(id)
         return entry.vector if entry else None
 
-    def put(self, id: str, version: int, analysed: Analysed[V]) -> bool:
+    def put(self, id: str, version: int, analysed: Analysed) -> bool:
         """Hold this version of an item; False if the same or a later one is held already."""
         if version <= self.version(id):
             return False

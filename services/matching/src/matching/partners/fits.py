@@ -9,7 +9,6 @@ from matching.copies import Copy
 from matching.engine.contents import result_item
 from matching.engine.engine import Ranked
 from matching.engine.reasons import may_quote
-from matching.engine.score import PROPOSE_FROM
 from matching.engine.tables import table
 from matching.pairs import Pair
 from matching.partners.domain.evidence import Fit
@@ -40,7 +39,7 @@ class EngineFits:
     async def of_need(self, need: Copy[NeedContent]) -> list[Fit]:
         """See Fits."""
         ranked = await self._proposer.rank(need)
-        found = {each.id: each for each in ranked[:_MOST] if each.score.probability >= PROPOSE_FROM}
+        found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
         results = await self._market.results.get_many(list(found))
         return list(_fits((need, result, found[id]) for id, result in results.items()))
 
@@ -48,7 +47,7 @@ class EngineFits:
         """See Fits."""
         await self._market.followed_needs.catch_up()
         ranked = self._market.engine.needs_for(result_item(result.id, result.content))
-        found = {each.id: each for each in ranked[:_MOST]}
+        found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
         needs = await self._market.needs.get_many(list(found))
         return list(_fits((need, result, found[id]) for id, need in needs.items()))
 

@@ -1,0 +1,1 @@
+"""The candidate index: the port, and the engines behind it."""

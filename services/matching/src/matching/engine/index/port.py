@@ -1,0 +1,95 @@
+"""Where candidates come from: a port. It finds the few items that share heavy terms, with what the rerank needs.
+
+The index is a cache of the service's own store. What it committed and how far it had followed the store (`position`)
+become visible together or not at all, so whoever opens it again knows from where to follow on. Scoring, reasons and
+calibration are nobody's business here: the terms come ready-made, the vectors are bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class Versions(NamedTuple):
+    """What an item is made of, each part numbered by what brought it; a part that never came is 0."""
+
+    content: int
+    """Sequence of the event that brought the content."""
+    status: int
+    """Sequence of the event that opened or closed it."""
+    extra: int = 0
+    """Number of what was added later without an event, such as an embedding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item to be held. A closed item is held too, with neither terms nor vector: it is never found, but known."""
+
+    id: str
+    versions: Versions
+    is_open: bool
+    terms: Mapping[str, int]
+    """Terms by which it is found, with their (weighted) frequencies, above zero. No term has white space in it."""
+    vector: bytes
+    """What the rerank needs of it; may be empty, and is empty for a closed item."""
+
+
+class Held(NamedTuple):
+    """One item as it is held."""
+
+    id: str
+    versions: Versions
+    is_open: bool
+    vector: bytes
+
+
+class CandidateIndex(Protocol):
+    """Items of one kind. Searching and reading may be called at any time beside one call of `write`.
+
+    Whatever is damaged raises IndexDamagedError, never a wrong answer; the owner sets it aside and builds a new one.
+    """
+
+    @property
+    def position(self) -> str | None:
+        """How far the store had been followed when what is visible was written; None if nothing was said."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many items are visible, closed ones among them."""
+        ...
+
+    async def search(self, terms: Mapping[str, float], most: int) -> Sequence[Held]:
+        """Return up to `most` open items, best first, by the union of these weighted terms. No terms find nothing.
+
+        Weights are above zero. The order is the engine's own estimate; callers score what was found themselves.
+        """
+        ...
+
+    async def get(self, ids: Sequence[str]) -> Mapping[str, Held]:
+        """Return the items that are held, by id."""
+        ...
+
+    async def write(self, entries: Sequence[Entry], position: str | None) -> None:
+        """Hold these in place of what was held under their ids, and the position (None: leave it); all or nothing.
+
+        Of two entries with one id the last counts. Visible in this process on return, elsewhere after a `refresh`.
+        Raises NotTheWriterError where another process writes this index.
+        """
+        ...
+
+    async def refresh(self) -> bool:
+        """Make visible what another process wrote; True if anything changed."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+class IndexDamagedError(Exception):
+    """The index cannot be trusted: a file is missing, cut short or altered. It has to be built anew."""
+
+
+class NotTheWriterError(Exception):
+    """Another process writes this index; this one may only read."""
