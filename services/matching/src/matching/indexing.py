@@ -38,6 +38,15 @@ class Indexes:
         self._every_s = every_s
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes all of them."""
+        return all(upkeep.writes for upkeep in self._upkeeps)
+
+    def of(self, name: str) -> Upkeep:
+        """Return what sees to one of them. KeyError where there is none of that name."""
+        return {upkeep.name: upkeep for upkeep in self._upkeeps}[name]
+
     async def start(self) -> None:
         """Open them, or begin to build what is missing, and go on seeing to them."""
         for upkeep in self._upkeeps:

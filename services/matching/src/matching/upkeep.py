@@ -109,6 +109,7 @@ class Upkeep:
         self._checking: asyncio.Task[None] | None = None
         self._checked_at = time.monotonic()
         self._again_at = 0.0
+        self._anew: str | None = None
         self._open: Path | None = None
         self.progress: Progress | None = None
 
@@ -140,6 +141,10 @@ class Upkeep:
         if may_build and (why := self._why_anew()) is not None:
             self._begin_build(why)
         await self._keep_up()
+
+    def build_anew(self, why: str) -> None:
+        """Have a new index built from the store in any case."""
+        self._anew = why
 
     def adopt(self, model: Model) -> None:
         """Have items analysed with this model from now on; what is there is read until a new index has been built."""
@@ -275,7 +280,7 @@ class Upkeep:
             return "outdated"
         if isinstance(index, TantivyIndex) and index.bytes > _WASTE_FROM and index.waste > _WASTE:
             return "waste"
-        return None
+        return self._anew
 
     def _begin_build(self, why: str) -> None:
         self.progress = Progress(self.name, why, 0)
@@ -317,6 +322,7 @@ class Upkeep:
             await self._on_adopted()
 
     def _promote(self, path: Path | None) -> None:
+        self._anew = None
         if self._place is not None and path is not None:
             self._place.make_current(path)
             self._open = path
