@@ -1,5 +1,6 @@
 """The composition root: the only place where concrete parts meet."""
 
+import asyncio
 import sys
 from datetime import timedelta
 from typing import NoReturn
@@ -17,6 +18,7 @@ from matching.copies import Copies
 from matching.domain import Look, Match, Rules
 from matching.engine.engine import Engine
 from matching.engine.tables import table
+from matching.figures import units
 from matching.indexing import followers, indexes, writes_inside
 from matching.indexwriter import main as index_command
 from matching.policies import wiring as policies
@@ -96,9 +98,15 @@ def _index(chassis: Chassis[MatchingSettings], market: Market, matching: Matchin
         may_write=writes_inside(chassis.settings),
         on_adopted=matching.everything_changed,
     )
+    chassis.on_start(_know_units)
     chassis.on_start(kept.start)
     chassis.on_stop(kept.stop)
     chassis.ready_when("index", kept.ready)
+
+
+async def _know_units() -> None:
+    """Have the library of units ready before the first constraint is checked."""
+    await asyncio.to_thread(units.prepare)
 
 
 def main() -> NoReturn:
