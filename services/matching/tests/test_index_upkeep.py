@@ -24,6 +24,7 @@ from matching.unavailable import IndexBeingRebuilt
 from qianqiao_chassis.clock import SystemClock
 from qianqiao_chassis.service import Chassis
 from qianqiao_chassis.store.client import Store
+from qianqiao_chassis.store.projection import Projection
 from qianqiao_chassis.wiring import Wiring
 from qianqiao_contracts import NeedContent, ResultContent
 
@@ -41,6 +42,7 @@ class Process:
     followed: Follower[ResultContent]
     kept: Indexes
     directory: Path
+    identity: Projection
     reads: list[Any]
     """Since when each page was read; None = from the beginning."""
 
@@ -119,11 +121,11 @@ async def start(mongo_url: str, mongo_database: str, tmp_path: Path) -> AsyncIte
         engine = Engine.closed()
         chassis = Chassis("matching", settings, clock, wiring)
         _, results, followed_needs, followed_results = followers(chassis, engine)
-        await wiring.ensure_indexes()
         reads = counted(results)
-        kept = indexes(settings, engine, (followed_needs, followed_results), may_write=may_write, on_adopted=on_adopted)
+        kept = indexes(chassis, engine, (followed_needs, followed_results), may_write=may_write, on_adopted=on_adopted)
+        await wiring.ensure_indexes()
         await kept.start()
-        process = Process(results, engine, followed_results, kept, tmp_path, reads)
+        process = Process(results, engine, followed_results, kept, tmp_path, Projection(store, "index_identity"), reads)
         stack.push_async_callback(kept.stop)
         return process
 
@@ -449,3 +451,15 @@ async def test_each_need_finds_its_result_from_disk(start: Start) -> None:
         for need, result in FITS.items():
             assert await process.fitting(NEEDS[need]) == [result]
         await process.kept.tick()
+
+
+async def test_an_index_of_another_store_is_not_read(start: Start) -> None:
+    first = await start()
+    await fill(first, 5)
+    await first.kept.stop()
+    identity = first.identity
+    await identity.put("store", 2, {"name": "another one"})  # as if the directory had been left by another store
+    second = await start()
+    await second.until(lambda: second.engine.results.readable)
+    assert any(since is None for since, _ in second.reads)
+    await second.holds_the_truth()
