@@ -27,7 +27,7 @@ def meant(typed: str) -> str:
         ("chunengfeiji", "储能feiji"),
         ("zqldchs", "重庆锂电池回收"),
         ("perovskit 电池", "perovskite 电池"),
-        ("激光桿接工艺", "激光焊接工艺"),
+        ("激光捍接工艺", "激光焊接工艺"),
     ],
 )
 def test_what_was_meant_is_read_off_what_was_found(typed: str, understood: str) -> None:

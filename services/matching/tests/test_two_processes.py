@@ -82,11 +82,12 @@ async def play(services: list[Service], events: list[Arrival], seed: int) -> Non
 
 
 async def settled(services: list[Service]) -> set[tuple[str, str]]:
-    """The open pairs after the second look."""
-    for service in services:
-        service.clock.advance(timedelta(seconds=10))
-        await service.run_due()
-        assert await service.parked() == []
+    """The open pairs after the second look, and after the day on which what came late has its turn."""
+    for wait in (timedelta(seconds=10), timedelta(days=1)):
+        for service in services:
+            service.clock.advance(wait)
+            await service.run_due()
+            assert await service.parked() == []
     return await open_pairs(services[0])
 
 

@@ -15,6 +15,7 @@ from qianqiao_contracts.values import (
     Flag,
     Id,
     Label,
+    Level,
     Message,
     MoneyRange,
     Number,
@@ -63,12 +64,32 @@ class MatchGap(Value):
 
 
 class ConstraintCheck(Value):
-    """逐项判定: one technical constraint, checked. Unknown is neither met nor unmet."""
+    """逐项判定: one technical constraint, checked. Unknown is neither met nor unmet.
+
+    What is quoted comes from texts that both sides have opened; otherwise there are no checks in an event at all.
+    """
 
     name: Label = Field(description="指标名称 · What is measured")
     verdict: Verdict = Field(description="判定 · What is known")
     need: Label = Field(description="需求要求，如 ≥ 5 MPa · What is asked for")
     result: Label | None = Field(default=None, description="成果所示；未知时缺 · What is shown; absent if unknown")
+    level: Level | None = Field(default=None, description="必须或期望 · Has to be met, or wished")
+    read_from_text: Flag = Field(
+        default=False, description="此要求读自需求正文 · The constraint was read from the need's text"
+    )
+    evidence_need: Annotated[str, bounded("evidence")] | None = Field(
+        default=None, description="需求方依据 · Sentence of the need"
+    )
+    evidence_result: Annotated[str, bounded("evidence")] | None = Field(
+        default=None, description="成果方依据 · Sentence of the result"
+    )
+    conversion: Label | None = Field(default=None, description="换算，如 50 μm = 0.05 mm · Conversion, written out")
+    note: CodeText | None = Field(
+        default=None,
+        description="未能判定或需注意的原因代码 · Code of why it is unknown, or of what to mind",
+    )
+    note_zh: Message | None = Field(default=None, description="说明（中文） · The note in Chinese")
+    note_en: Message | None = Field(default=None, description="说明（英文） · The note in English")
 
 
 class MatchParties(EventData):

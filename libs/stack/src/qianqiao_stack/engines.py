@@ -11,6 +11,7 @@ from pathlib import Path
 
 from qianqiao_stack.errors import StackError
 from qianqiao_stack.kafka import Kafka
+from qianqiao_stack.opensearch import OpenSearch
 from qianqiao_stack.process import accepts, free_ports, run_sync, until
 from qianqiao_stack.store import Store, StoreEngine, preferred_engine
 
@@ -89,6 +90,21 @@ def store(folder: Path) -> Iterator[str]:
         yield process.url
     finally:
         process.kill9()
+
+
+@contextmanager
+def opensearch() -> Iterator[OpenSearch]:
+    """An OpenSearch of one's own, for as long as the block runs. Raises StackError where none can be had."""
+    if os.environ.get("QIANQIAO_TEST_OPENSEARCH") == "no":
+        raise StackError("stack-not-wanted", "QIANQIAO_TEST_OPENSEARCH=no", "QIANQIAO_TEST_OPENSEARCH=no")
+    server = OpenSearch()
+    try:
+        server.launch()
+        run_sync(lambda: server.ready(server.answering, within=120))
+        USED.append("OpenSearch = 2.19.1 from its archive, one node")
+        yield server
+    finally:
+        server.remove()
 
 
 @contextmanager

@@ -27,12 +27,14 @@ class Jar:
     coordinate: str
     sha256: str
     bytes: int
+    packaging: str = "jar"
+    """``zip`` for a server that is published as one."""
 
     @property
     def filename(self) -> str:
         """``artifact-version.jar``."""
         _, artifact, version = self.coordinate.split(":")
-        return f"{artifact}-{version}.jar"
+        return f"{artifact}-{version}.{self.packaging}"
 
 
 def listed() -> tuple[str, list[Jar]]:
@@ -45,7 +47,7 @@ def missing() -> list[Jar]:
     """The jars that are not in the cache yet."""
     version, jars = listed()
     folder = cache_folder("kafka", version, "jars")
-    return [jar for jar in jars if not _complete(folder / jar.filename, jar)]
+    return [jar for jar in jars if not complete(folder / jar.filename, jar)]
 
 
 def class_path(progress: Progress | None = None) -> str:
@@ -56,14 +58,14 @@ def class_path(progress: Progress | None = None) -> str:
     """
     version, jars = listed()
     folder = cache_folder("kafka", version, "jars")
-    wanted = [jar for jar in jars if not _complete(folder / jar.filename, jar)]
+    wanted = [jar for jar in jars if not complete(folder / jar.filename, jar)]
     if wanted:
         fetch(wanted, folder, progress)
     return os.pathsep.join(str(folder / jar.filename) for jar in jars)
 
 
-def _complete(path: Path, jar: Jar) -> bool:
-    """Files appear under their final name only after their digest was checked, so the size is enough here."""
+def complete(path: Path, jar: Jar) -> bool:
+    """Whether it is there. Files get their name only after their digest was checked, so the size is enough here."""
     return path.exists() and path.stat().st_size == jar.bytes
 
 
@@ -88,12 +90,15 @@ def _fetch(jar: Jar, downloads: Path, folder: Path, progress: Progress) -> None:
     with tempfile.TemporaryDirectory(dir=downloads) as private:
         context = MavenContext(resolver=PythonResolver(progress_callback=progress), repo_cache=Path(private))
         try:
-            found = Path(context.project(group, artifact).at_version(version).artifact().resolve())
+            found = Path(
+                context.project(group, artifact).at_version(version).artifact(packaging=jar.packaging).resolve()
+            )
         except Exception as failure:
             raise StackError(
                 "stack-jars-unreachable",
-                f"无法取得 {jar.coordinate}（{failure}）：请检查网络，或以 QIANQIAO_KAFKA_BOOTSTRAP 指明已有的 Kafka",
-                f"could not fetch {jar.coordinate}: check the network, or name a Kafka in QIANQIAO_KAFKA_BOOTSTRAP",
+                f"无法取得 {jar.coordinate}（{failure}）：请检查网络，或指明已有的服务器（QIANQIAO_KAFKA_BOOTSTRAP）",
+                f"could not fetch {jar.coordinate}: check the network, or name a server that runs already"
+                " (QIANQIAO_KAFKA_BOOTSTRAP)",
             ) from failure
         _adopt(found, jar, folder)
 

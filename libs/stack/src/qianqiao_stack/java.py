@@ -55,14 +55,20 @@ def candidates() -> list[tuple[str, str]]:
     return [(executable, origin) for executable, origin in named if executable]
 
 
-def find_java() -> Java:
-    """The first candidate that is new enough; raises :class:`StackError` ``stack-no-java`` if there is none."""
+def find_java(newest: int | None = None) -> Java:
+    """The first candidate that is new enough, and not newer than ``newest``.
+
+    Raises :class:`StackError` ``stack-no-java`` if there is none.
+    """
     for executable, origin in candidates():
         version = java_version(executable)
-        if version is not None and version >= MINIMUM:
+        if version is not None and MINIMUM <= version <= (newest or version):
             return Java(executable, version, origin)
+    zh, en = (
+        (f"{MINIMUM} 至 {newest}", f"{MINIMUM} to {newest}") if newest else (f"{MINIMUM} 以上", f"{MINIMUM} or later")
+    )
     raise StackError(
         "stack-no-java",
-        f"没有找到 Java {MINIMUM} 以上的运行时：请安装，或以 QIANQIAO_JAVA 指明 java 的路径",
-        f"no Java runtime of version {MINIMUM} or later: install one, or name its java in QIANQIAO_JAVA",
+        f"没有找到 Java {zh} 的运行时：请安装，或以 QIANQIAO_JAVA 指明 java 的路径",
+        f"no Java runtime of version {en}: install one, or name its java in QIANQIAO_JAVA",
     )

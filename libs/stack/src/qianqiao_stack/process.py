@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import pwd
 import secrets
 import signal
 import socket
@@ -90,12 +91,15 @@ class Process:
         log: Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        user: pwd.struct_passwd | None = None,
     ) -> None:
+        """``user``: run it as this one; only root may ask for that."""
         self.name = name
         self.command = list(command)
         self.log = log
         self.env = dict(env or {})
         self.cwd = cwd
+        self.user = user
         self._child: subprocess.Popen[bytes] | None = None
         self._warden: subprocess.Popen[bytes] | None = None
 
@@ -132,6 +136,9 @@ class Process:
             stderr=subprocess.STDOUT,
             env={**os.environ, **self.env},
             cwd=self.cwd,
+            user=self.user.pw_uid if self.user else None,
+            group=self.user.pw_gid if self.user else None,
+            extra_groups=() if self.user else None,
             start_new_session=True,  # Ctrl-C of the terminal reaches only us; we stop our children in order
             preexec_fn=_die_with(os.getpid()),
         )

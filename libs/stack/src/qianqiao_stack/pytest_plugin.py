@@ -3,17 +3,22 @@
 ``QIANQIAO_TEST_KAFKA`` and ``QIANQIAO_TEST_MONGO_URL`` name engines that already run. Without them, and with
 ``QIANQIAO_TEST_CONTAINERS=1`` where a Docker engine answers, testcontainers starts them; otherwise this machine does:
 Apache Kafka from its jars, ``mongod`` from PATH or mongoeco in memory. What was used is in the report's header.
+``QIANQIAO_TEST_OPENSEARCH_URL`` names an OpenSearch; without it one is started from its archive, and where that cannot
+be had, or with ``QIANQIAO_TEST_OPENSEARCH=no``, tests that need one are skipped.
 Nothing is started before a test asks for it, and everything started ends with the session.
 """
 
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from qianqiao_stack import engines
+from qianqiao_stack.errors import StackError
+from qianqiao_stack.opensearch import OpenSearch
 from qianqiao_stack.process import run_sync
 
 
@@ -60,6 +65,27 @@ def mongo_database(mongo_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def opensearch_server() -> Iterator[OpenSearch]:
+    """An OpenSearch of the session's own: one that may be killed and started again. Skips where none can be had."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(engines.opensearch())
+        except StackError as reason:
+            pytest.skip(f"没有 OpenSearch · no OpenSearch: {reason}")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(request: pytest.FixtureRequest) -> str:
+    """URL of an OpenSearch shared by the session: indexes there want names of their own."""
+    if given := os.environ.get("QIANQIAO_TEST_OPENSEARCH_URL"):
+        engines.USED.append(f"OpenSearch = {given.rsplit('@', 1)[-1]}")
+        return given
+    server: OpenSearch = request.getfixturevalue("opensearch_server")
+    return server.url
+
+
+@pytest.fixture(scope="session")
 def contract_topics(kafka_bootstrap: str) -> str:
     """All topics of the contracts exist; gives the bootstrap address. They are shared by the whole session."""
     from qianqiao_stack.topics import create_topics
@@ -87,6 +113,7 @@ def fresh_topic(kafka_bootstrap: str) -> Callable[..., str]:
 def pytest_configure(config: pytest.Config) -> None:
     """Markers that projects without their own declaration would be warned about."""
     config.addinivalue_line("markers", "kafka: needs a running Apache Kafka (started by the fixtures)")
+    config.addinivalue_line("markers", "opensearch: needs an OpenSearch (started by the fixtures), else skipped")
     config.addinivalue_line("markers", "long: many rounds of faults; run by make test-long")
 
 

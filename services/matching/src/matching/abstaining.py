@@ -14,7 +14,6 @@ from qianqiao_contracts import NeedContent, NoMatchFound
 
 from matching.abstention import Abstention, is_answered
 from matching.copies import Copy
-from matching.engine.score import PROPOSE_FROM
 from matching.nomatch import is_shown, missed, route_values
 from matching.pairs import Pair
 from matching.proposing import Market, Proposer
@@ -75,13 +74,13 @@ class Abstainer:
             need=need.id,
             party=need.content.party,
             need_title=need.content.title if shown else None,
-            looked_at=len(self.market.engine.results),
+            looked_at=self.market.engine.results.size,
             gaps=missed(need.content, await self._close(need)),
             routes=route_values(need.content, quote=shown),
         )
 
     async def _close(self, need: Copy[NeedContent]) -> list[Pair]:
         """Return the pairs whose texts would do for a proposal."""
-        close = [ranked for ranked in await self.proposer.rank(need) if ranked.score.probability >= PROPOSE_FROM]
+        close = [ranked for ranked in await self.proposer.rank(need) if ranked.score.fits]
         results = await self.market.results.get_many([ranked.id for ranked in close])
         return [Pair.of(need, results[ranked.id], ranked.score) for ranked in close if ranked.id in results]

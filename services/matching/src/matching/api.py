@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 from fastapi import Query, Response
 from pydantic import Field
-from qianqiao_chassis.errors import Forbidden
 from qianqiao_chassis.http import Caller, Page, PageRequest, RequestBody, Routes, allow, etag, if_match, page
-from qianqiao_contracts import PartyKind
+from qianqiao_contracts import MatchKind, PartyKind
 
+from matching.callers import own_party
 from matching.domain import State
 from matching.usecases import Matching
 from matching.views import CandidatesView, MatchView, candidate_view, candidates_view, is_listed, match_view
@@ -37,12 +37,6 @@ class Decline(RequestBody):
     )
 
 
-def _party(caller: Caller) -> str:
-    if caller.party is None:
-        raise Forbidden("no-party", "您的令牌未指明所代表的单位。", "Your token does not say which party you act for.")
-    return caller.party
-
-
 def routes(matching: Matching) -> Routes:
     """All routes, bound to the use cases."""
     api = Routes(prefix="/v1", tags=["matches"])
@@ -57,12 +51,14 @@ def _reading(api: Routes, matching: Matching) -> None:
         caller: AsReader,
         asked: Annotated[PageRequest, page()],
         state: Annotated[State | None, Query(description="只看此状态 · Only in this state")] = None,
+        kind: Annotated[MatchKind | None, Query(description="只看此类对接 · Only of this kind")] = None,
         need: Annotated[str | None, Query(max_length=200, description="只看此需求 · Only of this need")] = None,
         result: Annotated[str | None, Query(max_length=200, description="只看此成果 · Only of this result")] = None,
     ) -> Page[MatchView]:
         """本单位的对接建议，新的在前；平台运营人员可见全部。 Own matches, newest first; operators see all."""
-        party = None if caller.is_operator else _party(caller)
-        found = await matching.list(party, state=state, need=need, result=result, limit=asked.fetch, after=asked.after)
+        party = None if caller.is_operator else own_party(caller)
+        where = {"state": state, "proposal.kind": kind, "proposal.need": need, "proposal.result": result}
+        found = await matching.list(party, where, limit=asked.fetch, after=asked.after)
         return asked.of(found, lambda match: match_view(match, operator=caller.is_operator))
 
     @api.get("/matches/{id}")
@@ -90,7 +86,7 @@ def _answering(api: Routes, matching: Matching) -> None:
         id: str, caller: AsParty, response: Response, revision: Annotated[int | None, if_match()]
     ) -> MatchView:
         """本单位有意；双方都有意即告成功，可交换联系方式。 Interested; with both sides' interest it is accepted."""
-        match = await matching.say_yes(id, _party(caller), caller.subject, revision)
+        match = await matching.say_yes(id, own_party(caller), caller.subject, revision)
         response.headers["ETag"] = etag(match)
         return match_view(match, operator=False)
 
@@ -101,7 +97,7 @@ def _answering(api: Routes, matching: Matching) -> None:
         """谢绝，须给出原因代码。 Decline; a reason code is a must."""
         match = await matching.say_no(
             id,
-            _party(caller),
+            own_party(caller),
             caller.subject,
             code=body.reason.code,
             text=body.reason.text,

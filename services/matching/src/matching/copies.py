@@ -6,7 +6,7 @@ that overtakes the content it belongs to (a record taken out of turn by an opera
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.store.projection import Projection
-from qianqiao_contracts import EventData
+from qianqiao_contracts import EventData, NeedContent, ResultContent
 
 _STATUS: Final = "status:"
+_PAGE: Final = 100
+_OWNER: Final[dict[type[EventData], str]] = {NeedContent: "content.party", ResultContent: "content.parties"}
 _IMMATERIAL: Final = {"last_confirmed", "visibility", "channel", "park", "people_roles"}
 
 
@@ -103,6 +105,31 @@ class Copies[C: EventData]:
                 copies[id] = self._copy(id, stored["sequence"], stored["content"], status)
         return copies
 
+    async def of_party(self, party: str) -> AsyncIterator[Copy[C]]:
+        """Yield a party's needs or results, open or not, the last confirmed first. KeyError for other kinds."""
+        owner, last = _OWNER[self._kind], dict[str, Any]()
+        while True:
+            sort = (("content.last_confirmed", -1), ("id", 1))
+            page = await self._projection.select({owner: party, **last}, sort=sort, limit=_PAGE)
+            copies = await self.get_many([document["id"] for document in page])
+            for copy in copies.values():
+                yield copy
+            if len(page) < _PAGE:
+                return
+            confirmed, id = page[-1]["content"]["last_confirmed"], page[-1]["id"]
+            beyond = {"content.last_confirmed": confirmed, "id": {"$gt": id}}
+            last = {"$or": [{"content.last_confirmed": {"$lt": confirmed}}, beyond]}
+
+    async def with_status(self, changes: Sequence[Change]) -> list[Copy[C]]:
+        """Return the items whose content these stored documents are, as they are now."""
+        stored = {change.item: change for change in changes if change.content is not None}
+        statuses = await self._projection.get_many([f"{_STATUS}{id}" for id in stored])
+        return [
+            self._copy(id, change.sequence, change.content, statuses.get(f"{_STATUS}{id}"))
+            for id, change in stored.items()
+            if change.content is not None
+        ]
+
     def _copy(self, id: str, sequence: int, content: dict[str, Any], status: dict[str, Any] | None) -> Copy[C]:
         versions = (sequence, status["sequence"] if status else 0)
         return Copy(id, versions, self.read(content), status is None or status["status"] == Status.OPEN)
@@ -117,6 +144,10 @@ class Copies[C: EventData]:
         if since is not None:
             where["changed_at"] = {"$gte": since}
         return [_change(document) for document in await self._projection.select(where, limit=most)]
+
+    async def count(self) -> int:
+        """Return how many documents there are: one for each content, one for each status."""
+        return await self._projection.count()
 
     async def changed_between(self, since: datetime, until: datetime, after: str, most: int) -> list[Change]:
         """Return a page of what changed in a span of time, both ends included."""

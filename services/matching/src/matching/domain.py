@@ -1,6 +1,10 @@
-"""The match: one need and one result that fit, and what the two sides say about it. And which pairs to propose."""
+"""The match: two sides that fit, and what they say about it. And which pairs of need and result to propose.
 
-from collections.abc import Iterable, Mapping, Sequence
+A match is of a need and a result, of two parties as partners, or of a request for finance and an offer; what happens
+to it is the same.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
@@ -18,10 +22,12 @@ from qianqiao_contracts import (
     MatchDeclined,
     MatchGap,
     MatchInterest,
+    MatchKind,
     MatchLapsed,
     MatchProposed,
     MatchReason,
     MatchWithdrawn,
+    MoneyRange,
     Reason,
     derived_id,
 )
@@ -42,6 +48,9 @@ OPEN = frozenset({State.PROPOSED, State.ONE_SIDE})
 """An answer is awaited."""
 REFUSED = frozenset({State.DECLINED, State.LAPSED})
 """Somebody said no, or nothing: the pair is not proposed again unless the need or the result changes materially."""
+NO_LONGER_PROPOSED = "no_longer_proposed"
+"""The reason of every withdrawal that names no other cause. One of the causes is a do-not-match list, and nobody may
+learn of it: so whatever else can be left unsaid is given this reason, too."""
 
 
 class Rules(BaseModel):
@@ -56,22 +65,40 @@ class Rules(BaseModel):
 
 
 class Proposal(BaseModel):
-    """What is proposed: the pair, how well it fits and why. `basis` names the material content it rests on."""
+    """What is proposed: the pair, how well it fits and why. `basis` names the material content it rests on.
+
+    A need and a result have `need` and `result`, finance has `request` and `offer`; partners are named by the parties.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    need: str
-    result: str
+    kind: MatchKind = MatchKind.NEED_RESULT
+    need: str | None = None
+    result: str | None = None
+    request: str | None = None
+    offer: str | None = None
+    listings: tuple[str, ...] = ()
+    """Partners: the needs and results of both that speak for it."""
     party_a: str
     parties_b: tuple[str, ...] = Field(min_length=1)
     need_title: str | None = None
     result_title: str | None = None
+    offer_title: str | None = None
+    amount: MoneyRange | None = None
     basis: str
     band: Band
     score: float
     reasons: tuple[MatchReason, ...] = ()
     gaps: tuple[MatchGap, ...] = ()
     constraints: tuple[ConstraintCheck, ...] = ()
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The two that are matched: need and result, request and offer, or the two parties."""
+        return (
+            self.need or self.request or self.party_a,
+            self.result or self.offer or self.parties_b[0],
+        )
 
 
 class Answer(BaseModel):
@@ -89,13 +116,14 @@ class Decline(Answer):
     private_text: str | None = None
 
 
-def match_id(need: str, result: str, round: int) -> str:
+def match_id(one: str, other: str, round: int, kind: MatchKind = MatchKind.NEED_RESULT) -> str:
     """Return the id of the `round`th match of a pair (1, 2, …): whoever proposes it, it is the same match."""
-    return f"match-{derived_id('match', need, result, str(round))}"
+    name = "match" if kind is MatchKind.NEED_RESULT else f"{kind}-match"
+    return f"match-{derived_id(name, one, other, str(round))}"
 
 
 class Match(Aggregate):
-    """One need and one result. Proposed, then answered by both sides, or declined, lapsed or withdrawn."""
+    """Two sides that fit. Proposed, then answered by both, or declined, lapsed or withdrawn."""
 
     topic: ClassVar[str | None] = "matching.matches"
 
@@ -116,7 +144,7 @@ class Match(Aggregate):
     def propose(cls, proposal: Proposal, round: int, now: datetime, rules: Rules) -> "Match":
         """Return a new match, waiting for both sides."""
         match = cls(
-            id=match_id(proposal.need, proposal.result, round),
+            id=match_id(*proposal.pair, round, proposal.kind),
             round=round,
             proposal=proposal,
             parties=(proposal.party_a, *proposal.parties_b),
@@ -220,7 +248,7 @@ class Match(Aggregate):
         self.parties = (proposal.party_a, *proposal.parties_b)
 
     def _side_of(self, party: str) -> bool:
-        """True for the need's side, False for the result's."""
+        """True for side A (of the need, of the firm that seeks finance), False for side B."""
         if party == self.proposal.party_a:
             return True
         if party in self.proposal.parties_b:
@@ -263,6 +291,7 @@ class Match(Aggregate):
                 reasons=proposal.reasons,
                 gaps=proposal.gaps,
                 constraints=proposal.constraints,
+                amount=proposal.amount,
                 expires_at=self.expires_at,
             )
         )
@@ -270,12 +299,16 @@ class Match(Aggregate):
     def _about(self) -> dict[str, Any]:
         proposal = self.proposal
         return {
+            "kind": proposal.kind,
             "need": proposal.need,
             "result": proposal.result,
+            "request": proposal.request,
+            "offer": proposal.offer,
             "party_a": proposal.party_a,
             "party_b": proposal.parties_b[0],
             "need_title": proposal.need_title,
             "result_title": proposal.result_title,
+            "offer_title": proposal.offer_title,
         }
 
 
@@ -419,12 +452,17 @@ def next_day(now: datetime) -> datetime:
 
 
 def latest_rounds(matches: Sequence[Match]) -> dict[str, Match]:
-    """Return the last round of each pair, by result."""
-    latest: dict[str, Match] = {}
+    """Return the last round of each pair, by its second member: of a need's matches, by result."""
+    return latest_by(matches, lambda match: match.proposal.pair[1])
+
+
+def latest_by[K](matches: Iterable[Match], key: Callable[[Match], K]) -> dict[K, Match]:
+    """Return the last round of each `key`."""
+    latest: dict[K, Match] = {}
     for match in matches:
-        held = latest.get(match.proposal.result)
+        held = latest.get(key(match))
         if held is None or match.round > held.round:
-            latest[match.proposal.result] = match
+            latest[key(match)] = match
     return latest
 
 

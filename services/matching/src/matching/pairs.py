@@ -6,11 +6,11 @@ from qianqiao_contracts import Band, ConstraintCheck, NeedContent, ResultContent
 
 from matching.copies import Copy
 from matching.domain import Proposal
-from matching.engine.constraints import check_all, fails_a_must
 from matching.engine.contents import need_item, result_item
 from matching.engine.items import Item
 from matching.engine.reasons import explain, may_quote
-from matching.engine.score import Score, band_of
+from matching.engine.score import Score
+from matching.figures.checking import check_pair, fails_a_must
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Pair:
 
     @classmethod
     def of(cls, need: Copy[NeedContent], result: Copy[ResultContent], score: Score) -> "Pair":
-        """Return the pair with its constraints checked."""
-        return cls(need, result, score, check_all(need.content.constraints, result.content.measured))
+        """Return the pair with its constraints checked, typed ones and those read from the need's texts."""
+        return cls(need, result, score, check_pair(need.content, result.content))
 
     @property
     def basis(self) -> str:
@@ -54,7 +54,7 @@ class Pair:
 
     def proposal(self) -> Proposal:
         """Return what to propose. Raises ValueError for a pair below the least band."""
-        band = band_of(self.score.probability)
+        band = self.score.band
         if band is None:
             raise ValueError("this pair is below the threshold and must not be proposed")
         need, result = self.items

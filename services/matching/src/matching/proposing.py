@@ -13,19 +13,16 @@ from itertools import batched
 from typing import Final
 
 from qianqiao_chassis.clock import Clock
-from qianqiao_chassis.errors import Refused
 from qianqiao_chassis.store.repository import Repository
 from qianqiao_contracts import NeedContent, ResultContent
 
 from matching.copies import Copies, Copy
 from matching.domain import (
-    REFUSED,
+    NO_LONGER_PROPOSED,
     Candidate,
     Match,
     Plan,
-    Proposal,
     Rules,
-    State,
     barred,
     choose,
     latest_rounds,
@@ -34,14 +31,18 @@ from matching.domain import (
 )
 from matching.engine.contents import need_item
 from matching.engine.engine import Engine, Ranked
-from matching.engine.score import PROPOSE_FROM
 from matching.follower import Follower
+from matching.keeping import Keeper
 from matching.pairs import Pair
 from matching.together import together
 
 _READ_AT_ONCE: Final = 10
 _ROUNDS: Final = 3
 _MATCHES_OF_A_NEED: Final = 2_000
+
+
+type BarredAround = Callable[[str], Awaitable[frozenset[str]]]
+"""Names the parties that a party must not be matched with, whichever of the two wants it so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,12 @@ class Market:
     matches: Repository[Match]
     clock: Clock
     rules: Rules
+    barred_around: BarredAround
+
+    @property
+    def keeper(self) -> Keeper:
+        """Writes matches."""
+        return Keeper(self.matches, self.clock, self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +73,10 @@ class _Selection:
     chosen: tuple[Pair, ...]
     admissible: tuple[str, ...]
     """All that were looked at and may be proposed, best first."""
+    barred: frozenset[str]
 
 
 type Begun = tuple[list[Match], Copy[NeedContent]]
-type Decide = Callable[[Match], None]
 type Remind = Callable[[str, datetime], Awaitable[None]]
 """Has a need looked at again at a moment."""
 
@@ -81,6 +88,7 @@ class Proposer:
     def __init__(self, market: Market, remind: Remind) -> None:
         self._market = market
         self._remind = remind
+        self._keeper = market.keeper
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def refresh(self, need_id: str, *, begun: Begun | None = None) -> None:
@@ -100,14 +108,11 @@ class Proposer:
     async def rank(self, need: Copy[NeedContent], also: Iterable[str] = ()) -> list[Ranked]:
         """Return the results known for a need, best first, whatever their band; those in `also` in any case."""
         await self._market.followed_results.catch_up()
-        return self._market.engine.rank(need_item(need.id, need.content), also)
+        return await self._market.engine.rank(need_item(need.id, need.content), also)
 
     async def close(self, matches: Sequence[Match], reason: str, *, party: str | None = None) -> None:
         """Take back the open ones among `matches`."""
-        now = self._market.clock.now()
-        open_ids = [match.id for match in matches if match.is_open]
-        withdraw = _withdrawing(reason, now, party)
-        await together(self._market.matches.change(id, withdraw) for id in open_ids)
+        await self._keeper.close(matches, reason, party=party)
 
     async def finds(self, need: Copy[NeedContent]) -> bool:
         """Tell whether anything would be proposed for a need, were there no limit to what it is told in a day."""
@@ -139,13 +144,18 @@ class Proposer:
         if plan.postponed:
             await self._remind(need_id, next_day(market.clock.now()))
         opened = [pair for pair in selection.chosen if pair.result.id in plan.open]
-        written = await together(self._propose(pair, latest.get(pair.result.id)) for pair in opened)
+        written = await together(
+            self._keeper.make_open(latest.get(pair.result.id), pair.basis, pair.proposal) for pair in opened
+        )
         proposed = [pair for pair, wrote in zip(opened, written, strict=True) if wrote]
         await self._take_back(selection, latest, plan.kept)
-        return not proposed or await self._unchanged(need, proposed)
+        return not proposed or await self._unchanged(selection, proposed)
 
     async def _select(self, need: Copy[NeedContent], latest: dict[str, Match]) -> _Selection:
-        fitting = [ranked for ranked in await self.rank(need, latest) if ranked.score.probability >= PROPOSE_FROM]
+        everything, never = await asyncio.gather(
+            self.rank(need, latest), self._market.barred_around(need.content.party)
+        )
+        fitting = [ranked for ranked in everything if ranked.score.fits]
         pairs: dict[str, Pair] = {}
         chosen: list[str] = []
         for some in batched(fitting, _READ_AT_ONCE, strict=False):
@@ -153,12 +163,13 @@ class Proposer:
             for ranked in some:
                 if (result := results.get(ranked.id)) is not None:
                     pair = Pair.of(need, result, ranked.score)
-                    if pair.is_admissible and not barred(latest.get(result.id), pair.basis):
+                    open_to_both = pair.is_admissible and never.isdisjoint(result.content.parties)
+                    if open_to_both and not barred(latest.get(result.id), pair.basis):
                         pairs[result.id] = pair
             chosen = choose((Candidate(id, pair.institution) for id, pair in pairs.items()), self._market.rules)
             if len(chosen) == self._market.rules.per_need:
                 break
-        return _Selection(need, tuple(pairs[id] for id in chosen), tuple(pairs))
+        return _Selection(need, tuple(pairs[id] for id in chosen), tuple(pairs), never)
 
     def _plan(self, selection: _Selection, latest: dict[str, Match], existing: Sequence[Match]) -> Plan:
         chosen = [pair.result.id for pair in selection.chosen]
@@ -167,52 +178,34 @@ class Proposer:
         ]
         return plan(chosen, replaceable, existing, self._market.clock.now(), self._market.rules)
 
-    async def _propose(self, pair: Pair, held: Match | None) -> bool:
-        """Make the pair's match open and up to date; return whether anything was written."""
-        market, now = self._market, self._market.clock.now()
-        if held is None or held.state in REFUSED:
-            match = Match.propose(pair.proposal(), 1 if held is None else held.round + 1, now, market.rules)
-            return await market.matches.add_once(match)
-        if held.state is State.WITHDRAWN:
-            return await self._try(held.id, _reopening(pair.proposal(), now, market.rules))
-        if held.untouched and held.proposal.basis != pair.basis:
-            return await self._try(held.id, _revising(pair.proposal()))
-        return False
-
-    async def _try(self, id: str, decide: Decide) -> bool:
-        try:
-            await self._market.matches.change(id, decide)
-        except Refused:
-            return False  # another process, or the parties, were faster
-        return True
-
     async def _take_back(self, selection: _Selection, latest: dict[str, Match], kept: frozenset[str]) -> None:
         """Withdraw unanswered proposals that are no longer among the chosen, but for those that are `kept`."""
         chosen = {pair.result.id for pair in selection.chosen} | kept
-        now, market = self._market.clock.now(), self._market
-        for result_id, match in latest.items():
-            if not match.untouched or result_id in chosen:
-                continue
+        gone = {id: match for id, match in latest.items() if match.untouched and id not in chosen}
+        known = await self._market.followed_results.known(list(gone)) if gone else {}
+        for result_id, match in gone.items():
+            held = known.get(result_id)
             if result_id in selection.admissible:
                 reason = "superseded"
-            elif market.followed_results.is_closed(result_id):
-                reason = "result_gone"
-            elif result_id in market.engine.results:
-                reason = "revised"
-            else:
+            elif held is None or (held.is_open and not held.versions.content):
                 continue  # not in this process's view yet: leave it to whoever proposed it, and to the second look
-            await self._try(match.id, _withdrawing_untouched(reason, now))
+            else:
+                reason = NO_LONGER_PROPOSED if held.is_open else "result_gone"
+            await self._keeper.take_back(match, reason)
 
-    async def _unchanged(self, need: Copy[NeedContent], proposed: Sequence[Pair]) -> bool:
-        """Look again after writing: a withdrawal or revision that did not see our match must be seen by us."""
-        market = self._market
+    async def _unchanged(self, selection: _Selection, proposed: Sequence[Pair]) -> bool:
+        """Look again after writing: what changed and did not see our match must be seen by us."""
+        market, need = self._market, selection.need
         results_then = {pair.result.id: pair.result.versions for pair in proposed}
-        need_now, results_now = await asyncio.gather(
-            market.needs.get(need.id), market.results.get_many(list(results_then))
+        need_now, results_now, barred_now = await asyncio.gather(
+            market.needs.get(need.id),
+            market.results.get_many(list(results_then)),
+            market.barred_around(need.content.party),
         )
         return (
             need_now is not None
             and need_now.versions == need.versions
+            and barred_now == selection.barred
             and all(id in results_now and results_now[id].versions == then for id, then in results_then.items())
         )
 
@@ -231,32 +224,3 @@ class Proposer:
                 del self._locks[need_id]
             else:
                 self._locks[need_id] = (lock, users - 1)
-
-
-def _withdrawing(reason: str, now: datetime, party: str | None) -> Decide:
-    def decide(match: Match) -> None:
-        match.withdraw(reason, now, party=party)
-
-    return decide
-
-
-def _withdrawing_untouched(reason: str, now: datetime) -> Decide:
-    def decide(match: Match) -> None:
-        if match.untouched:  # an answer given meanwhile keeps the match
-            match.withdraw(reason, now)
-
-    return decide
-
-
-def _revising(proposal: Proposal) -> Decide:
-    def decide(match: Match) -> None:
-        match.revise(proposal)
-
-    return decide
-
-
-def _reopening(proposal: Proposal, now: datetime, rules: Rules) -> Decide:
-    def decide(match: Match) -> None:
-        match.reopen(proposal, now, rules)
-
-    return decide

@@ -1,26 +1,38 @@
 """What callers and events can ask for."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.errors import NotFound
 from qianqiao_chassis.store.repository import Repository
-from qianqiao_contracts import NeedContent, ResultContent
+from qianqiao_contracts import MatchKind, NeedContent, ResultContent
 
 from matching.abstaining import Abstainer
 from matching.copies import Change, Copy, Status
 from matching.domain import OPEN, Look, Match, decline_reason
 from matching.engine.contents import result_item
+from matching.pages import read_all
 from matching.pairs import Pair
 from matching.proposing import Market, Proposer
 from matching.together import together
 
 _PAGE: Final = 200
 _SIDE_BY_SIDE: Final = 4
+
+
+class Refill(Protocol):
+    """Has looked at what may take the place of a match that was refused; `later`: once that is written, too."""
+
+    async def __call__(self, match: Match, *, later: bool) -> None:
+        """Write it down."""
+
+
+type OnListings = Callable[[datetime, datetime], Awaitable[None]]
+"""Sees to what else depends on listings, once some changed in a span of time."""
 
 
 class SecondLooks:
@@ -71,6 +83,9 @@ class Matching:
     second: SecondLooks
     overlap: timedelta
     abstainer: Abstainer
+    refills: Mapping[MatchKind, Refill]
+    """For matches of parties rather than listings: who sees to what may take the place of one that was refused."""
+    on_listings: Sequence[OnListings] = ()
 
     # ---- what changes on either side -------------------------------------------------------------------------------
 
@@ -130,22 +145,16 @@ class Matching:
         if not result.is_open:
             # One side answered, so it stayed although the need may have changed since: that need may be left with
             # nothing. Said before, since once it is closed it is not found here any more.
-            await together(self.second.name(m.proposal.need, later=True) for m in matches if not m.untouched)
+            await together(self.second.name(m.proposal.pair[0], later=True) for m in matches if not m.untouched)
             await self.proposer.close(matches, "result_gone", party=result.content.parties[0])
             fitting = []
         else:
-            fitting = [ranked.id for ranked in market.engine.needs_for(result_item(result_id, result.content))]
-        await self._refresh_all(list(dict.fromkeys([*fitting, *(match.proposal.need for match in matches)])))
+            fitting = [ranked.id for ranked in await market.engine.needs_for(result_item(result_id, result.content))]
+        await self._refresh_all(list(dict.fromkeys([*fitting, *(match.proposal.pair[0] for match in matches)])))
 
     async def _matches_of_result(self, result_id: str) -> list[Match]:
-        """Those that a change of the result may change: open ones, read page by page."""
-        found: list[Match] = []
-        where = {"proposal.result": result_id, "state": {"$in": sorted(OPEN)}}
-        while True:
-            page = await self.market.matches.select(where, limit=_PAGE, after=found[-1].id if found else None)
-            found += page
-            if len(page) < _PAGE:
-                return found
+        """Those that a change of the result may change: open ones."""
+        return await read_all(self.market.matches, {"proposal.result": result_id, "state": {"$in": sorted(OPEN)}})
 
     async def _refresh_all(self, needs: Sequence[str]) -> None:
         slots = asyncio.Semaphore(_SIDE_BY_SIDE)
@@ -156,16 +165,37 @@ class Matching:
 
         await together(one(need) for need in needs)
 
+    async def bars_changed(self, party: str, others: Sequence[str]) -> None:
+        """A party put others on its do-not-match list, or took them off: see to the needs of all of them."""
+        for owner in (party, *others):
+            needs = [need async for need in self.market.needs.of_party(owner)]
+            await self._refresh_all([need.id for need in needs if need.is_open])
+
+    async def everything_changed(self) -> None:
+        """Pairs are scored anew: have every open need looked at."""
+        after = ""
+        while page := await self.market.needs.changed(None, after, _PAGE):
+            copies = await self.market.needs.with_status(page)
+            await together(self.second.name(need.id) for need in copies if need.is_open)
+            after = page[-1].key
+
     # ---- timers ----------------------------------------------------------------------------------------------------
 
     async def lapse(self, due: Match) -> None:
         """Close a match whose time is over; the next best may take its place."""
         lapsed: list[bool] = []
         # Said before as well: once the match has lapsed nothing of its own would bring the next best any more.
-        await self.second.name(due.proposal.need, later=True)
+        await self._refill(due, later=True)
         match = await self.market.matches.change(due.id, lambda held: lapsed.append(held.lapse(self.now())))
         if lapsed[-1]:
-            await self.second.name(match.proposal.need)
+            await self._refill(match)
+
+    async def _refill(self, refused: Match, *, later: bool = False) -> None:
+        """Have looked at what may take the place of a match."""
+        if refused.proposal.need is not None:
+            await self.second.name(refused.proposal.need, later=later)
+        else:
+            await self.refills[refused.proposal.kind](refused, later=later)
 
     async def look_again(self, look: Look) -> None:
         """Refresh the needs that a look covers, where any result changed at about the same time; tell those that still
@@ -180,6 +210,8 @@ class Matching:
     async def _look_between(self, since: datetime, until: datetime) -> None:
         followed = self.market.followed_results
         begin, end, after = since - self.overlap, until + self.overlap, ""
+        for others in self.on_listings:
+            await others(begin, end)
         await followed.look_back(begin)
         results_moved = followed.latest is not None and followed.latest >= begin
         while page := await self.market.needs.changed_between(begin, end, after, _PAGE):
@@ -205,20 +237,11 @@ class Matching:
         return match
 
     async def list(
-        self,
-        party: str | None,
-        *,
-        state: str | None,
-        need: str | None,
-        result: str | None,
-        limit: int,
-        after: str | None,
+        self, party: str | None, given: Mapping[str, str | None], *, limit: int, after: str | None
     ) -> list[Match]:
-        """Return matches, newest first: those of `party`, or everyone's for None."""
+        """Return matches, newest first: those of `party`, or everyone's for None; `given` fields have these values."""
         where: dict[str, Any] = {} if party is None else {"parties": party}
-        for field, value in (("state", state), ("proposal.need", need), ("proposal.result", result)):
-            if value is not None:
-                where[field] = value
+        where |= {field: value for field, value in given.items() if value is not None}
         return await self.market.matches.select(where, sort=(("proposed_at", -1), ("id", 1)), limit=limit, after=after)
 
     async def say_yes(self, id: str, party: str, subject: str, revision: int | None) -> Match:
@@ -247,7 +270,7 @@ class Matching:
         declined = await self.market.matches.change(
             id, lambda match: match.say_no(party, subject, reason, private, now), if_revision=revision
         )
-        await self.second.name(declined.proposal.need)
+        await self._refill(declined)
         return declined
 
     async def need(self, id: str, party: str | None, *, operator: bool) -> Copy[NeedContent]:

@@ -3,11 +3,20 @@
 from datetime import datetime
 
 from pydantic import BaseModel, Field
-from qianqiao_contracts import Band, ConstraintCheck, MatchGap, MatchReason, NeedContent, Reason
+from qianqiao_contracts import (
+    Band,
+    ConstraintCheck,
+    MatchGap,
+    MatchKind,
+    MatchReason,
+    MoneyRange,
+    NeedContent,
+    Reason,
+)
 
 from matching.domain import STATE_WORDS, Match, State
 from matching.engine.reasons import explain, may_quote
-from matching.engine.score import band_of
+from matching.figures.questions import Question, questions
 from matching.nomatch import Route, is_shown, next_routes
 from matching.pairs import Pair
 
@@ -26,19 +35,28 @@ class MatchView(BaseModel):
     revision: int = Field(description="版本，亦即 ETag · Revision, also the ETag")
     state: State
     state_zh: str
-    need: str
-    result: str
+    kind: MatchKind
+    need: str | None
+    result: str | None
+    request: str | None = Field(description="融资需求 · Request for finance")
+    offer: str | None = Field(description="金融产品 · Offer of finance")
+    listings: tuple[str, ...] = Field(description="据以推荐合作的供需条目 · Listings that speak for partners")
     need_title: str | None
     result_title: str | None
-    party_a: str = Field(description="需求方 · Party on the need's side")
+    offer_title: str | None
+    amount: MoneyRange | None = Field(description="融资的估算金额（分）· Estimate of finance, in fen")
+    party_a: str = Field(description="需求方；融资中为企业 · Party on the need's side; with finance the firm")
     parties_b: tuple[str, ...] = Field(
-        description="成果方，首位为主 · Parties on the result's side, the leading one first"
+        description="成果方，首位为主；融资中为金融机构 · Parties on the result's side, the leading one first; the bank"
     )
     band: Band
     score: float = Field(description="匹配概率 · Probability that the pair is worth a conversation")
     reasons: tuple[MatchReason, ...]
     gaps: tuple[MatchGap, ...]
     constraints: tuple[ConstraintCheck, ...]
+    questions: tuple[Question, ...] = Field(
+        description="指标未知时，可问成果方的话 · What to ask the result's holder about unknown constraints"
+    )
     proposed_at: datetime
     expires_at: datetime
     interested: tuple[AnswerView, ...]
@@ -57,10 +75,16 @@ def match_view(match: Match, *, operator: bool) -> MatchView:
         revision=match.revision,
         state=match.state,
         state_zh=STATE_WORDS[match.state][0],
+        kind=proposal.kind,
         need=proposal.need,
         result=proposal.result,
+        request=proposal.request,
+        offer=proposal.offer,
+        listings=proposal.listings,
         need_title=proposal.need_title,
         result_title=proposal.result_title,
+        offer_title=proposal.offer_title,
+        amount=proposal.amount,
         party_a=proposal.party_a,
         parties_b=proposal.parties_b,
         band=proposal.band,
@@ -68,6 +92,7 @@ def match_view(match: Match, *, operator: bool) -> MatchView:
         reasons=proposal.reasons,
         gaps=proposal.gaps,
         constraints=proposal.constraints,
+        questions=questions(proposal.constraints),
         proposed_at=match.proposed_at,
         expires_at=match.expires_at,
         interested=tuple(AnswerView(party=answer.party, at=answer.at) for answer in answers),
@@ -90,6 +115,9 @@ class CandidateView(BaseModel):
     reasons: tuple[MatchReason, ...]
     gaps: tuple[MatchGap, ...]
     constraints: tuple[ConstraintCheck, ...]
+    questions: tuple[Question, ...] = Field(
+        description="指标未知时，可问成果方的话 · What to ask the result's holder about unknown constraints"
+    )
 
 
 class NextRouteView(BaseModel):
@@ -133,7 +161,8 @@ def candidate_view(pair: Pair) -> CandidateView:
     """Return a candidate with its explanation."""
     need, result = pair.items
     reasons, gaps = explain(pair.need.content, need, pair.result.content, result, pair.checks)
-    band = band_of(pair.score.probability)
+    band = pair.score.band
+    checks = pair.checks if may_quote(pair.need.content, pair.result.content) else ()
     return CandidateView(
         result=pair.result.id,
         title=pair.result.content.title,
@@ -143,5 +172,6 @@ def candidate_view(pair: Pair) -> CandidateView:
         admissible=pair.is_admissible,
         reasons=reasons,
         gaps=gaps,
-        constraints=pair.checks if may_quote(pair.need.content, pair.result.content) else (),
+        constraints=checks,
+        questions=questions(checks),
     )

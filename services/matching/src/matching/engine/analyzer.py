@@ -1,7 +1,7 @@
 """From text to terms: words for finding and explaining, character bigrams beside them for scoring.
 
-Words come from rjieba (its precise mode), Latin and digit runs stay whole with the signs inside them (SiO2, 3D-BSA).
-Character bigrams repair what segmentation splits differently in two texts.
+Words come from rjieba (its precise mode), Latin and digit runs stay whole with the signs inside them (SiO2, 3D-BSA),
+English words are reduced to their stem. Character bigrams repair what segmentation splits differently in two texts.
 """
 
 import re
@@ -11,13 +11,15 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 import rjieba
+import Stemmer
 
+from matching.engine import folding
 from matching.engine.tables import table, word_set
 
 _TABLE = table("analyzer")
 _TEXT_LIMIT: Final[int] = _TABLE["limits"]["text"]
 _RUN_LIMIT: Final[int] = _TABLE["limits"]["run"]
-VERSION: Final = f"zh-rjieba-0.2.2/{_TABLE['version']}"
+VERSION: Final = f"zh-rjieba-0.2.2/{_TABLE['version']}/{folding.VERSION}"
 """Names this analyzer. Terms of two versions must never be compared: an index of another version is rebuilt."""
 
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
@@ -37,12 +39,25 @@ def is_han(term: str) -> bool:
 
 @lru_cache(maxsize=_REMEMBERED)
 def fold(text: str) -> str:
-    """Return `text` as it is compared: cut to the limit, NFKC, lower case, invisible characters out."""
-    return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:_TEXT_LIMIT])).lower()
+    """Return `text` as it is compared: cut to the limit, NFKC, lower case, Simplified, invisible characters out."""
+    return folding.simplified(unicodedata.normalize("NFKC", _INVISIBLE.sub("", text[:_TEXT_LIMIT])).lower())
+
+
+_STEMMER: Final = Stemmer.Stemmer("english", 0)
+_STEM_LEAST: Final[int] = _TABLE["stem"]["least"]
+
+
+@lru_cache(maxsize=1 << 14)
+def stem(word: str) -> str:
+    """Return the stem of a lower-case English word; what has other signs than letters stays as it is."""
+    if len(word) < _STEM_LEAST or not (word.isascii() and word.isalpha()):
+        return word
+    stemmed: str = _STEMMER.stemWord(word)
+    return stemmed
 
 
 class Token(NamedTuple):
-    """A word with its place in the folded text."""
+    """A word as it is compared (a stem, the mainland word), with its place in the folded text."""
 
     word: str
     start: int
@@ -57,17 +72,20 @@ def tokens(folded: str) -> tuple[Token, ...]:
 
 def _cut(folded: str) -> Iterator[Token]:
     stop = word_set("analyzer", "stop")
+    reworded = folding.may_be_reworded(folded)
     for run in _RUN.finditer(folded):
-        at = run.start()
-        if not is_han(run.group()):
-            if run.end() - at <= _RUN_LIMIT and run.group() not in stop:
-                yield Token(run.group(), at, run.end())
+        text, at = run.group(), run.start()
+        if not is_han(text):
+            if len(text) <= _RUN_LIMIT and text not in stop:
+                yield Token(stem(text), at, run.end())
             continue
-        for word in rjieba.cut(run.group()):
-            end = at + len(word)
+        changed = folding.reworded(text) if reworded else None
+        place = 0
+        for word in rjieba.cut(changed.text if changed else text):
+            start, place = place, place + len(word)
             if word not in stop:
-                yield Token(word, at, end)
-            at = end
+                where = changed.place(start, place) if changed else (start, place)
+                yield Token(word, at + where[0], at + where[1])
 
 
 def words(text: str) -> list[str]:
@@ -78,12 +96,17 @@ def words(text: str) -> list[str]:
 def bigrams(text: str) -> list[str]:
     """Return every pair of neighbouring Chinese characters of `text`, and its Latin runs whole."""
     found: list[str] = []
-    for match in _RUN.finditer(fold(text)):
+    folded = fold(text)
+    reworded = folding.may_be_reworded(folded)
+    for match in _RUN.finditer(folded):
         run = match.group()
         if not is_han(run):
             if len(run) <= _RUN_LIMIT:
-                found.append(run)
-        elif len(run) == 1:
+                found.append(stem(run))
+            continue
+        if reworded and (changed := folding.reworded(run)):
+            run = changed.text
+        if len(run) == 1:
             found.append(run)
         else:
             found.extend(run[at : at + 2] for at in range(len(run) - 1))

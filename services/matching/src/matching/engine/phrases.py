@@ -124,13 +124,18 @@ def _widened(folded: str, start: int, end: int, pairs: frozenset[str]) -> tuple[
 def _sentence(item: Item, word: str) -> str | None:
     """The first sentence in which a word stands, cut around the word where it is long."""
     for _, text in item.fields:
-        for match in _SENTENCE.finditer(text):
-            sentence = match.group().strip()
-            at = fold(sentence).find(word)
-            if at < 0:
+        folded = fold(text)
+        place = next((token.start for token in tokens(folded) if token.word == word), None)
+        if place is None:
+            continue
+        original = text if len(text) == len(folded) else folded
+        for match in _SENTENCE.finditer(original):
+            if not match.start() <= place < match.end():
                 continue
+            sentence = match.group().strip()
             if len(sentence) <= _EVIDENCE:
                 return sentence
+            at = place - match.start() - (len(match.group()) - len(match.group().lstrip()))
             start = max(0, min(at - _EVIDENCE // 3, len(sentence) - _EVIDENCE))
             return f"…{sentence[start : start + _EVIDENCE]}…"
     return None

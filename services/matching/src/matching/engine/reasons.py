@@ -135,11 +135,17 @@ def _met(checks: tuple[ConstraintCheck, ...], quote: bool) -> list[MatchReason]:
     return [
         MatchReason(
             kind="constraint",
-            text_zh=f"指标“{check.name}”满足：要求 {check.need}，成果 {check.result}。",
-            text_en=f"“{check.name}” is met: asked {check.need}, shown {check.result}.",
+            text_zh=f"指标“{check.name}”满足：要求 {check.need}，成果 {check.result}{_converted(check, '（', '）')}。",
+            text_en=f"“{check.name}” is met: asked {check.need}, shown {check.result}{_converted(check, ' (', ')')}.",
+            evidence_need=check.evidence_need,
+            evidence_result=check.evidence_result,
         )
         for check in met
     ]
+
+
+def _converted(check: ConstraintCheck, opening: str, closing: str) -> str:
+    return f"{opening}{check.conversion}{closing}" if check.conversion else ""
 
 
 _WORDS: Final = {
@@ -150,20 +156,22 @@ _WORDS: Final = {
 
 
 def _not_met(checks: tuple[ConstraintCheck, ...], quote: bool) -> list[MatchGap]:
-    gaps = []
-    for check in checks:
-        if check.verdict is Verdict.MET:
-            continue
-        zh, en = _WORDS[check.verdict]
-        shown_zh, shown_en = (check.result or "未说明", check.result or "not stated")
-        name = f"“{check.name}”" if quote else ""
-        asked_zh = f"：要求 {check.need}，成果 {shown_zh}" if quote else ""
-        asked_en = f": asked {check.need}, shown {shown_en}" if quote else ""
-        gaps.append(
-            MatchGap(
-                kind="constraint",
-                text_zh=f"指标{name}{zh}{asked_zh}。",
-                text_en=f"{name or 'A technical constraint'} {en}{asked_en}.",
-            )
-        )
-    return gaps
+    return [
+        _gap(check) if quote else _hidden_gap(check.verdict) for check in checks if check.verdict is not Verdict.MET
+    ]
+
+
+def _gap(check: ConstraintCheck) -> MatchGap:
+    zh, en = _WORDS[check.verdict]
+    shown_zh = f"{check.result or '未说明'}{_converted(check, '（', '）')}"
+    shown_en = f"{check.result or 'not stated'}{_converted(check, ' (', ')')}"
+    return MatchGap(
+        kind="constraint",
+        text_zh=f"指标“{check.name}”{zh}：要求 {check.need}，成果 {shown_zh}。{check.note_zh or ''}",
+        text_en=f"“{check.name}” {en}: asked {check.need}, shown {shown_en}. {check.note_en or ''}".strip(),
+    )
+
+
+def _hidden_gap(verdict: Verdict) -> MatchGap:
+    zh, en = _WORDS[verdict]
+    return MatchGap(kind="constraint", text_zh=f"指标{zh}。", text_en=f"A technical constraint {en}.")

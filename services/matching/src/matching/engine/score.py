@@ -5,7 +5,7 @@ pair was found, or the order of arrival.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -13,18 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.engine.items import Facets
-from matching.engine.tables import table
-from matching.engine.vectors import IN_TITLE, SATURATION_STEPS, WEIGHT_STEPS, NeedVector, ResultVector
+from matching.engine.model import Calibration, Model
+from matching.engine.vectors import (
+    IN_TITLE,
+    SATURATION_STEPS,
+    WEIGHT_STEPS,
+    NeedVector,
+    ResultVector,
+    read_need,
+    read_result,
+)
 
 type Floats = npt.NDArray[np.float64]
 type Integers = npt.NDArray[np.int64]
 
-_BANDS: Final = table("bands")
-_P: Final = _BANDS["probability"]
-_F: Final = _BANDS["facets"]
-PROPOSE_FROM: Final[float] = min(_BANDS["bands"]["least"].values())
-"""A pair below this probability is not proposed."""
-VERSION: Final = f"score/{_BANDS['version']}"
 _SIEVE: Final = 1 << 16
 
 
@@ -37,37 +39,38 @@ class Score(NamedTuple):
     reverse_coverage: float
     facet_effect: float
     probability: float
+    band: str | None = None
+    """Name of the band, None below the least probability that is proposed."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the pair may be proposed as far as texts and facets say."""
+        return self.band is not None
 
 
-def band_of(probability: float) -> str | None:
-    """Return the name of the band, None below the least probability that is proposed."""
-    for name, least in sorted(_BANDS["bands"]["least"].items(), key=lambda band: -band[1]):
-        if probability >= least:
-            return str(name)
-    return None
-
-
-def facet_effect(need: Facets, result: Facets) -> float:
+def facet_effect(need: Facets, result: Facets, model: Model) -> float:
     """Return what the facts add to the log-odds; bounded, and 0 for what either side does not say."""
-    effect = _sector_effect(need.sectors, result.sectors)
+    rules = model.calibration.facets
+    effect = _sector_effect(need.sectors, result.sectors, rules)
     if need.trl is not None and result.trl is not None and result.trl < need.trl:
-        effect += max(_F["trl_most"], _F["trl_per_level"] * (need.trl - result.trl))
+        effect += max(rules["trl_most"], rules["trl_per_level"] * (need.trl - result.trl))
     if need.fen is not None and result.fen is not None and need.fen < result.fen:
-        effect += _F["price"]
+        effect += rules["price"]
     if need.modes and result.modes and not need.modes & result.modes:
-        effect += _F["mode"]
+        effect += rules["mode"]
     return effect
 
 
-def _sector_effect(need: frozenset[str], result: frozenset[str]) -> float:
+def _sector_effect(need: frozenset[str], result: frozenset[str], rules: Mapping[str, float]) -> float:
     if need & result:
-        return float(_F["sector_same"])
+        return rules["sector_same"]
     schemes = {code.partition(":")[0] for code in need} & {code.partition(":")[0] for code in result}
-    return float(_F["sector_other"]) if schemes else 0.0
+    return rules["sector_other"] if schemes else 0.0
 
 
-def score_results(need: NeedVector, results: Sequence[ResultVector]) -> list[Score]:
-    """Score many results against one need, in their order."""
+def score_results(asked: bytes, offered: Sequence[bytes | memoryview], model: Model) -> list[Score]:
+    """Score many results against one need, in their order. Raises IndexDamagedError for a damaged vector."""
+    need, results = read_need(asked), [read_result(vector) for vector in offered]
     hits = _meet(need.words, [result.words for result in results])
     pairs = _meet(need.bigrams, [result.bigrams for result in results])
     return _scores(
@@ -81,11 +84,13 @@ def score_results(need: NeedVector, results: Sequence[ResultVector]) -> list[Sco
         pairs.owner,
         pairs.of_query(need.bigram_weights) * pairs.of_candidates([result.bigram_saturations for result in results]),
         [(need, result) for result in results],
+        model,
     )
 
 
-def score_needs(needs: Sequence[NeedVector], result: ResultVector) -> list[Score]:
+def score_needs(asked: Sequence[bytes | memoryview], offered: bytes, model: Model) -> list[Score]:
     """Score one result against many needs, in their order; the same figures as `score_results`, to the last digit."""
+    needs, result = [read_need(vector) for vector in asked], read_result(offered)
     hits = _meet(result.words, [need.words for need in needs])
     pairs = _meet(result.bigrams, [need.bigrams for need in needs])
     return _scores(
@@ -99,6 +104,7 @@ def score_needs(needs: Sequence[NeedVector], result: ResultVector) -> list[Score
         pairs.owner,
         pairs.of_candidates([need.bigram_weights for need in needs]) * pairs.of_query(result.bigram_saturations),
         [(need, result) for need in needs],
+        model,
     )
 
 
@@ -114,7 +120,11 @@ class _Hits:
 
 
 def _scores(
-    hits: _Hits, pair_owner: Integers, pair_products: Integers, pairs: Sequence[tuple[NeedVector, ResultVector]]
+    hits: _Hits,
+    pair_owner: Integers,
+    pair_products: Integers,
+    pairs: Sequence[tuple[NeedVector, ResultVector]],
+    model: Model,
 ) -> list[Score]:
     def summed(owner: Integers, values: Floats) -> list[float]:
         sums: list[float] = np.bincount(owner, weights=values, minlength=len(pairs)).tolist()
@@ -131,23 +141,27 @@ def _scores(
             bigrams[at] / SATURATION_STEPS / need.bigram_mass,
             min(1.0, title[at] / result.title_mass),
             min(1.0, reverse[at] / result.mass),
-            facet_effect(need.facets, result.facets),
+            facet_effect(need.facets, result.facets, model),
+            model.calibration,
         )
         for at, (need, result) in enumerate(pairs)
     ]
 
 
-def _score(words: float, bigrams: float, title: float, reverse: float, facets: float) -> Score:
+def _score(
+    words: float, bigrams: float, title: float, reverse: float, facets: float, calibration: Calibration
+) -> Score:
+    rules = calibration.probability
     odds = (
-        _P["intercept"]
-        + _P["word_coverage"] * math.log(words + _P["floor"])
-        + _P["bigram_coverage"] * math.log(bigrams + _P["floor"])
-        + _P["title_coverage"] * title
-        + _P["reverse_coverage"] * reverse
+        rules["intercept"]
+        + rules["word_coverage"] * math.log(words + rules["floor"])
+        + rules["bigram_coverage"] * math.log(bigrams + rules["floor"])
+        + rules["title_coverage"] * title
+        + rules["reverse_coverage"] * reverse
         + facets
     )
-    probability = 1 / (1 + math.exp(-odds)) if words > 0 or bigrams > 0 else 0.0
-    return Score(words, bigrams, title, reverse, facets, round(probability, 4))
+    probability = round(1 / (1 + math.exp(-odds)), 4) if words > 0 or bigrams > 0 else 0.0
+    return Score(words, bigrams, title, reverse, facets, probability, calibration.band_of(probability))
 
 
 @dataclass(frozen=True, slots=True)

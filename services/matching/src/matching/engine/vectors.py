@@ -5,19 +5,22 @@ one score and cannot appear in a reason, because reasons are made from the texts
 are part of the score's definition, so both directions and all processes agree to the last digit.
 """
 
+import json
+import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from matching.engine.analyzer import bigrams, words
+from matching.engine.index.port import IndexDamagedError
 from matching.engine.items import Facets, Item
+from matching.engine.model import Model
 from matching.engine.tables import table
-from matching.engine.weights import bigram_weight, word_weight
 
 _BM25F: Final = table("weights")["bm25f"]
 _CANDIDATES: Final = table("weights")["candidates"]
@@ -29,6 +32,8 @@ IN_TITLE: Final = 4
 SATURATION_STEPS: Final = 255
 WEIGHT_STEPS: Final = 6
 """Steps to a unit of weight; the greatest weight that one byte holds is 42.5."""
+_NEED: Final = 1
+_RESULT: Final = 2
 
 
 @lru_cache(maxsize=1 << 15)
@@ -38,7 +43,15 @@ def term_hash(term: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class NeedVector:
+class Analysed:
+    """An item made ready: its vector to keep, the heaviest words to search with, and all words to be found by."""
+
+    vector: bytes
+    heaviest: Mapping[str, float]
+    found_by: Mapping[str, int]
+
+
+class NeedVector(NamedTuple):
     """What a need asks for: hashes ascending (uint32); weights in steps and frequencies (uint8) beside them."""
 
     words: bytes
@@ -52,8 +65,7 @@ class NeedVector:
     facets: Facets
 
 
-@dataclass(frozen=True, slots=True)
-class ResultVector:
+class ResultVector(NamedTuple):
     """What a result offers: hashes ascending (uint32); saturations in steps and flags (uint8) beside them."""
 
     words: bytes
@@ -66,22 +78,61 @@ class ResultVector:
     facets: Facets
 
 
-@dataclass(frozen=True, slots=True)
-class Analysed[V]:
-    """An item made ready: its vector to keep, the heaviest words to search with, and all words to be found by."""
+_HEAD: Final = struct.Struct("<BIHHddH")
 
-    vector: V
-    heaviest: Mapping[str, float]
-    found_by: Mapping[str, int]
+
+def _packed(
+    kind: int,
+    words: tuple[bytes, bytes, bytes],
+    pairs: tuple[bytes, bytes],
+    first: float,
+    second: float,
+    facets: Facets,
+) -> bytes:
+    told = json.dumps([sorted(facets.sectors), sorted(facets.modes), facets.trl, facets.fen]).encode()
+    body = b"".join((*words, *pairs, told))
+    head = _HEAD.pack(kind, zlib.crc32(body), len(words[1]), len(pairs[1]), first, second, len(told))
+    return head + body
+
+
+def _unpacked(kind: int, vector: bytes | memoryview) -> tuple[list[bytes], float, float, Facets]:
+    held = bytes(vector)
+    try:
+        found, check, words, pairs, first, second, _ = _HEAD.unpack_from(held)
+    except struct.error as error:
+        raise IndexDamagedError("a vector is cut short") from error
+    body = held[_HEAD.size :]
+    if found != kind or zlib.crc32(body) != check:
+        raise IndexDamagedError("a vector is damaged or of another kind")
+    parts, at = [], 0
+    for length in (4 * words, words, words, 4 * pairs, pairs):
+        parts.append(body[at : at + length])
+        at += length
+    sectors, modes, trl, fen = json.loads(body[at:])
+    return parts, first, second, Facets(frozenset(sectors), frozenset(modes), trl, fen)
+
+
+def read_need(vector: bytes | memoryview) -> NeedVector:
+    """Return what a need's vector holds. Raises IndexDamagedError."""
+    parts, mass, pair_mass, facets = _unpacked(_NEED, vector)
+    words, weights, frequencies, pairs, pair_weights = parts
+    return NeedVector(words, weights, frequencies, pairs, pair_weights, round(mass), round(pair_mass), facets)
+
+
+def read_result(vector: bytes | memoryview) -> ResultVector:
+    """Return what a result's vector holds. Raises IndexDamagedError."""
+    parts, title_mass, mass, facets = _unpacked(_RESULT, vector)
+    words, saturations, flags, pairs, pair_saturations = parts
+    return ResultVector(words, saturations, flags, pairs, pair_saturations, title_mass, mass, facets)
 
 
 type _Terms = list[tuple[str, list[str]]]
 """Field names with their terms in order."""
 
 
-def query_weights(item: Item) -> dict[str, float]:
-    """Return the words of a need with what each is worth: its weight times its capped frequency."""
-    return _weighted(_counted(_words(item)))
+def query_weights(item: Item, model: Model | None = None) -> dict[str, float]:
+    """Return the words of a text with what each is worth: its weight times its capped frequency."""
+    return _weighted(_counted(_words(item)), model or Model.shipped())
 
 
 def word_saturations(item: Item) -> dict[str, float]:
@@ -89,30 +140,24 @@ def word_saturations(item: Item) -> dict[str, float]:
     return _saturations(_words(item), "words")
 
 
-def need_vector(item: Item) -> Analysed[NeedVector]:
+def need_vector(item: Item, model: Model) -> Analysed:
     """Analyse a need. An empty text covers and finds nothing."""
     fields = _words(item)
     counts = _counted(fields)
-    weighted = _weighted(counts)
-    pairs = {pair: min(n, _CAP) * bigram_weight(pair) for pair, n in _counted(_bigrams(item)).items()}
+    weighted = _weighted(counts, model)
+    pairs = {pair: min(n, _CAP) * model.statistics.pair_weight(pair) for pair, n in _counted(_bigrams(item)).items()}
     hashes, kept = _ordered(weighted)
     pair_hashes, kept_pairs = _ordered(pairs)
     weights = _steps((weighted[word] for word in kept), WEIGHT_STEPS)
     pair_weights = _steps((pairs[pair] for pair in kept_pairs), WEIGHT_STEPS)
-    vector = NeedVector(
-        words=hashes,
-        weights=weights,
-        frequencies=bytes(min(counts[word], _CAP) for word in kept),
-        bigrams=pair_hashes,
-        bigram_weights=pair_weights,
-        mass=max(sum(weights), round(LEAST_MASS * WEIGHT_STEPS)),
-        bigram_mass=max(sum(pair_weights), round(LEAST_MASS * WEIGHT_STEPS)),
-        facets=item.facets,
-    )
+    frequencies = bytes(min(counts[word], _CAP) for word in kept)
+    least = round(LEAST_MASS * WEIGHT_STEPS)
+    masses = (max(sum(weights), least), max(sum(pair_weights), least))
+    vector = _packed(_NEED, (hashes, weights, frequencies), (pair_hashes, pair_weights), *masses, item.facets)
     return Analysed(vector, _heaviest(weighted, _CANDIDATES["terms"]), _found_by(fields))
 
 
-def result_vector(item: Item) -> Analysed[ResultVector]:
+def result_vector(item: Item, model: Model) -> Analysed:
     """Analyse a result."""
     fields = _words(item)
     counts = _counted(fields)
@@ -121,16 +166,15 @@ def result_vector(item: Item) -> Analysed[ResultVector]:
     pairs = _saturations(_bigrams(item), "bigrams")
     hashes, kept = _ordered(saturations)
     pair_hashes, kept_pairs = _ordered(pairs)
-    weighted = _weighted(counts)
-    vector = ResultVector(
-        words=hashes,
-        saturations=_steps((saturations[word] for word in kept), SATURATION_STEPS),
-        flags=bytes(min(counts[word], _CAP) | (IN_TITLE if word in title else 0) for word in kept),
-        bigrams=pair_hashes,
-        bigram_saturations=_steps((pairs[pair] for pair in kept_pairs), SATURATION_STEPS),
-        title_mass=max(sum(word_weight(word) for word in sorted(title)), 1e-9),
-        mass=max(sum(weighted.values()), LEAST_MASS),
-        facets=item.facets,
+    weighted = _weighted(counts, model)
+    flags = bytes(min(counts[word], _CAP) | (IN_TITLE if word in title else 0) for word in kept)
+    vector = _packed(
+        _RESULT,
+        (hashes, _steps((saturations[word] for word in kept), SATURATION_STEPS), flags),
+        (pair_hashes, _steps((pairs[pair] for pair in kept_pairs), SATURATION_STEPS)),
+        max(sum(model.statistics.word_weight(word) for word in sorted(title)), 1e-9),
+        max(sum(weighted.values()), LEAST_MASS),
+        item.facets,
     )
     return Analysed(vector, _heaviest(weighted, _CANDIDATES["reverse_terms"]), _found_by(fields))
 
@@ -147,8 +191,8 @@ def _counted(fields: _Terms) -> Counter[str]:
     return Counter(term for _, terms in fields for term in terms)
 
 
-def _weighted(counts: Mapping[str, int]) -> dict[str, float]:
-    return {word: min(count, _CAP) * word_weight(word) for word, count in counts.items()}
+def _weighted(counts: Mapping[str, int], model: Model) -> dict[str, float]:
+    return {word: min(count, _CAP) * model.statistics.word_weight(word) for word, count in counts.items()}
 
 
 def _found_by(fields: _Terms) -> dict[str, int]:

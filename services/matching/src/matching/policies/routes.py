@@ -7,11 +7,12 @@ from typing import Annotated, Final
 from fastapi import Query, Response
 from pydantic import Field
 from qianqiao_chassis.clock import Clock
-from qianqiao_chassis.errors import FieldError, Forbidden, Invalid
+from qianqiao_chassis.errors import FieldError, Invalid
 from qianqiao_chassis.http import Caller, Page, PageRequest, RequestBody, Routes, allow, etag, if_match, page
 from qianqiao_contracts import PartyKind, Period, Scope
 from qianqiao_contracts.values import CodeText
 
+from matching.callers import own_party
 from matching.policies.domain.facts import Key
 from matching.policies.domain.match import PolicyState, dismissal
 from matching.policies.domain.outcomes import Outcome
@@ -74,13 +75,6 @@ def routes(profiles: Profiles, overviews: Overviews, clock: Clock) -> Routes:
     _policies(api, overviews, clock)
     _matches(api, overviews)
     return api
-
-
-def own_party(caller: Caller) -> str:
-    """Return the party a caller acts for. Raises Forbidden (`no-party`)."""
-    if caller.party is None:
-        raise Forbidden("no-party", "您的令牌未指明所代表的单位。", "Your token does not say which party you act for.")
-    return caller.party
 
 
 def _profile(api: Routes, profiles: Profiles, clock: Clock) -> None:

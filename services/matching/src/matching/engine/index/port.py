@@ -29,9 +29,9 @@ class Entry:
     versions: Versions
     is_open: bool
     terms: Mapping[str, int]
-    """Terms by which it is found, with their (weighted) frequencies."""
+    """Terms by which it is found, with their (weighted) frequencies, above zero. No term has white space in it."""
     vector: bytes
-    """What the rerank needs of it."""
+    """What the rerank needs of it; may be empty, and is empty for a closed item."""
 
 
 class Held(NamedTuple):
@@ -60,7 +60,10 @@ class CandidateIndex(Protocol):
         ...
 
     async def search(self, terms: Mapping[str, float], most: int) -> Sequence[Held]:
-        """Return up to `most` open items, best first, by the union of these weighted terms. No terms find nothing."""
+        """Return up to `most` open items, best first, by the union of these weighted terms. No terms find nothing.
+
+        Weights are above zero. The order is the engine's own estimate; callers score what was found themselves.
+        """
         ...
 
     async def get(self, ids: Sequence[str]) -> Mapping[str, Held]:

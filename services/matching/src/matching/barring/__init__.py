@@ -1,0 +1,1 @@
+"""Do-not-match lists: whom a party never wants to be matched with. Private to the party."""

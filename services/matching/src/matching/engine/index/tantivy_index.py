@@ -1,0 +1,414 @@
+"""The candidate index on tantivy: terms and ids in tantivy, items in the records file beside it.
+
+A document of tantivy is an item's terms, a number made from its id, and the offset `at` of its record. One more
+document points to the mark of the last commit. All that one `write` changes becomes visible with one commit of tantivy,
+whose last step replaces `meta.json` by renaming: killed at any moment, an index opens with its last commit, whole.
+
+The position is not in a commit message, which the bindings do not offer, but in a record that a document of the same
+commit points to; that is the same promise.
+"""
+
+import asyncio
+import json
+import os
+import re
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import batched
+from pathlib import Path
+from typing import Any, Final, Self
+
+import tantivy
+
+from matching.engine.index.checks import check_files
+from matching.engine.index.port import Entry, Held, IndexDamagedError, NotTheWriterError
+from matching.engine.index.records import Mark, Records, encode
+
+FORMAT: Final = "tantivy-0.27/records-1"
+"""Names how the files are laid out. An index of another format is built anew."""
+RECORDS: Final = "records"
+ABOUT: Final = "about.json"
+_HEAP: Final = 30_000_000
+_AT_ONCE: Final = 20
+"""Entries handed over before other threads get their turn; one takes some ten microseconds."""
+_PROBES: Final = 8
+"""Items whose ids give the same number stand at the next ones; a 63-bit number needs one step once in a lifetime."""
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field("key", stored=False, indexed=True)
+    builder.add_text_field("body", stored=False, tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field("mark", stored=False, tokenizer_name="raw", index_option="basic")
+    builder.add_integer_field("at", stored=False, indexed=False, fast=True)
+    return builder.build()
+
+
+_SCHEMA: Final = _schema()
+_MARK: Final = "mark"
+_LACKING: Final = re.compile(r"os error (12|13|23|24|28)\b")
+"""No memory, no right, too many files (two ways), no room: POSIX numbers as tantivy tells them."""
+
+
+def key_of(id: str) -> int:
+    """Return the number by which an id is looked up: a third of the room that the text would take."""
+    return int.from_bytes(blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()) >> 1
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One commit as it is read: never changed, replaced as a whole."""
+
+    searcher: tantivy.Searcher
+    mark: Mark
+    mark_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an id stands or would stand."""
+
+    key: int
+    at: int | None
+
+
+class TantivyIndex:
+    """See the port. Reading takes no lock and no thread: a search of a millisecond or two is done where it is asked."""
+
+    def __init__(self, index: tantivy.Index, records: Records, *, path: Path | None, writes: bool) -> None:
+        """Use `in_memory`, `create` or `open`."""
+        self._index = index
+        self._records = records
+        self._path = path
+        self._writes = writes
+        self._writer: tantivy.IndexWriter | None = None
+        self._writing = threading.Lock()
+        index.config_reader("manual")
+        self._view = self._committed()
+
+    # ---- opening ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """Make an empty index that ends with the process."""
+        index, records = tantivy.Index(_SCHEMA), Records.in_memory()
+        writer = _begin(index, records)
+        opened = cls(index, records, path=None, writes=True)
+        opened._writer = writer
+        return opened
+
+    @classmethod
+    def create(cls, path: Path, baked: str) -> Self:
+        """Make an empty index in a new directory. `baked` names all that its vectors and terms were made with."""
+        path.mkdir(parents=True)
+        Records.create(path / RECORDS)
+        records = Records.open(path / RECORDS, writes=True)
+        _begin(tantivy.Index(_SCHEMA, path=str(path)), records).wait_merging_threads()
+        records.close()
+        write_whole(path / ABOUT, _about(baked))  # last: a directory without it was never finished
+        return cls.open(path, writes=True)
+
+    @classmethod
+    def open(cls, path: Path, *, writes: bool) -> Self:
+        """Open the last commit. Raises IndexDamagedError. Whoever writes must be the only one to."""
+        baked_of(path)
+        check_files(path)
+        records = Records.open(path / RECORDS, writes=writes)
+        try:
+            with _trusting():
+                index = tantivy.Index(_SCHEMA, path=str(path))
+            opened = cls(index, records, path=path, writes=writes)
+            if writes:
+                records.cut(opened._view.mark.end)
+        except IndexDamagedError:
+            records.close()
+            raise
+        return opened
+
+    # ---- the port ---------------------------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> str | None:
+        """See the port."""
+        return self._view.mark.position
+
+    @property
+    def size(self) -> int:
+        """See the port."""
+        return self._view.mark.items
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process may write it."""
+        return self._writes
+
+    @property
+    def waste(self) -> float:
+        """Which share of the records is of replaced versions, between 0 and 1."""
+        mark = self._view.mark
+        return mark.waste / mark.end
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes the records take, replaced ones among them."""
+        return self._view.mark.end
+
+    async def search(self, terms: Mapping[str, float], most: int) -> Sequence[Held]:
+        """See the port. Built from terms, never parsed; `count=False` keeps block-max pruning on."""
+        if not terms or most < 1:
+            return []
+        view = self._view
+        self._records.see(view.mark.end)
+        query = tantivy.Query.boolean_query(
+            [
+                (
+                    tantivy.Occur.Should,
+                    tantivy.Query.boost_query(tantivy.Query.term_query(_SCHEMA, "body", term, "freq"), boost),
+                )
+                for term, boost in terms.items()
+            ]
+        )
+        return self._records.read(_places(view.searcher, query, most))
+
+    async def get(self, ids: Sequence[str]) -> Mapping[str, Held]:
+        """See the port."""
+        view = self._view
+        self._records.see(view.mark.end)
+        found = (self._held(view, id) for id in dict.fromkeys(ids))
+        return {held.id: held for held in found if held is not None}
+
+    async def write(self, entries: Sequence[Entry], position: str | None) -> None:
+        """See the port. Takes a thread, which lets others in after every few entries."""
+        if not self._writes:
+            raise NotTheWriterError("another process writes this index")
+        await asyncio.to_thread(self._write, list({entry.id: entry for entry in entries}.values()), position)
+
+    async def refresh(self) -> bool:
+        """See the port."""
+        if self._writes:
+            return False
+        before = self._view.mark_at
+        await asyncio.to_thread(self._reload)
+        return self._view.mark_at != before
+
+    async def close(self) -> None:
+        """See the port. Waits for a write that is under way."""
+        await asyncio.to_thread(self._close)
+
+    # ---- upkeep -----------------------------------------------------------------------------------------------------
+
+    def check(self, pause: float = 0.0) -> None:
+        """Read everything and raise IndexDamagedError where anything is not what was written.
+
+        Takes seconds for a million items; pauses for `pause` seconds after every few, so that others get their turn.
+        """
+        end = self._view.mark.end
+        if self._path is not None:
+            check_files(self._path)
+        for number, _ in enumerate(self._records.checked(end)):
+            if number % 200 == 0:
+                time.sleep(pause)
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    def _committed(self) -> _View:
+        with _trusting():
+            self._index.reload()
+            searcher = self._index.searcher()
+        marks = _places(searcher, tantivy.Query.term_query(_SCHEMA, "mark", _MARK, "basic"), 2)
+        if len(marks) != 1:
+            raise IndexDamagedError(f"{len(marks)} marks instead of one")
+        mark = self._records.read_mark(marks[0])
+        if searcher.num_docs != mark.items + 1:
+            raise IndexDamagedError(f"{searcher.num_docs - 1} documents instead of {mark.items}")
+        return _View(searcher, mark, marks[0])
+
+    def _reload(self) -> None:
+        with self._writing:
+            self._view = self._committed()
+
+    def _held(self, view: _View, id: str) -> Held | None:
+        key = key_of(id)
+        for step in range(_PROBES):
+            places = _keyed(view.searcher, key + step)
+            if not places:
+                return None
+            (held,) = self._records.read(places)
+            if held.id == id:
+                return held
+        raise IndexDamagedError(f"too many ids stand beside {id}")
+
+    # ---- writing ----------------------------------------------------------------------------------------------------
+
+    def _write(self, entries: Sequence[Entry], position: str | None) -> None:
+        with self._writing:
+            before = self._view.mark
+            try:
+                self._commit(entries, position)
+            except (IndexDamagedError, NotTheWriterError):
+                raise
+            except BaseException as error:
+                self._undo(before.end)
+                raise OSError(f"the index cannot be written: {error}") from error
+
+    def _commit(self, entries: Sequence[Entry], position: str | None) -> None:
+        before, writer = self._view, self._opened()
+        taken: dict[int, str] = {}
+        items, waste = before.mark.items, before.mark.waste + before.mark.end - before.mark_at
+        for some in batched(entries, _AT_ONCE, strict=False):
+            places = self._records.append([encode(entry) for entry in some])
+            for entry, at in zip(some, places, strict=True):
+                place = self._place(before, entry.id, taken)
+                if place.at is None:
+                    items += 1
+                else:
+                    waste += self._records.length_at(place.at)
+                    writer.delete_documents_by_term("key", place.key)
+                writer.add_document(_document(entry, place.key, at))
+            time.sleep(0)
+        said = Mark(before.mark.position if position is None else position, items, waste)
+        at, _ = self._records.append_mark(said)
+        self._records.sync()
+        writer.delete_documents_by_term("mark", _MARK)
+        writer.add_document(_mark_document(at))
+        writer.commit()
+        self._view = self._committed()
+
+    def _place(self, view: _View, id: str, taken: dict[int, str]) -> _Place:
+        """Where an item of the batch is to stand; `taken` are the numbers given to others of the batch."""
+        key = key_of(id)
+        for step in range(_PROBES):
+            if taken.get(key + step, id) != id:
+                continue
+            places = _keyed(view.searcher, key + step)
+            if not places or self._records.read(places)[0].id == id:
+                taken[key + step] = id
+                return _Place(key + step, places[0] if places else None)
+        raise IndexDamagedError(f"too many ids stand beside {id}")
+
+    def _opened(self) -> tantivy.IndexWriter:
+        if self._writer is None:
+            try:
+                self._writer = self._index.writer(heap_size=_HEAP, num_threads=1)
+            except ValueError as error:
+                if "LockBusy" in str(error):
+                    raise NotTheWriterError("another process writes this index") from error
+                raise
+        return self._writer
+
+    def _undo(self, end: int) -> None:
+        """Take back what was not committed; a writer that failed is not used again."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(Exception):
+                writer.rollback()
+        del writer
+        with suppress(OSError):
+            self._records.cut(end)
+
+    def _close(self) -> None:
+        with self._writing:
+            if self._writer is not None:
+                with suppress(Exception):
+                    self._writer.wait_merging_threads()
+                self._writer = None
+                self._records.cut(self._view.mark.end)
+            self._records.close()
+
+
+def baked_of(path: Path) -> str:
+    """Return what the index in a directory was made with. Raises IndexDamagedError, also for another format."""
+    try:
+        said = json.loads((path / ABOUT).read_text(encoding="utf-8"))
+        baked = str(said["baked"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IndexDamagedError(f"{ABOUT} cannot be read: {error}") from error
+    if said != json.loads(_about(baked)):
+        raise IndexDamagedError(f"{ABOUT} was altered, or is of another format")
+    return baked
+
+
+def _about(baked: str) -> bytes:
+    crc = zlib.crc32(f"{FORMAT} {baked}".encode())
+    return json.dumps({"format": FORMAT, "baked": baked, "crc": crc}).encode()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file in one step, and have that on the disk before this returns."""
+    fresh = path.with_name(f"{path.name}.new")
+    with fresh.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _begin(index: tantivy.Index, records: Records) -> tantivy.IndexWriter:
+    """Commit the mark of an empty index; return what it was written with."""
+    at, _ = records.append_mark(Mark(None, 0, 0))
+    records.sync()
+    writer = index.writer(heap_size=_HEAP, num_threads=1)
+    writer.add_document(_mark_document(at))
+    writer.commit()
+    return writer
+
+
+def _mark_document(at: int) -> tantivy.Document:
+    document = tantivy.Document()
+    document.add_text("mark", _MARK)
+    document.add_integer("at", at)
+    return document
+
+
+def _document(entry: Entry, key: int, at: int) -> tantivy.Document:
+    document = tantivy.Document()
+    document.add_integer("key", key)
+    document.add_integer("at", at)
+    if entry.is_open and entry.terms:
+        document.add_text("body", " ".join([" ".join([term] * count) for term, count in entry.terms.items()]))
+    return document
+
+
+def _keyed(searcher: tantivy.Searcher, key: int) -> list[int]:
+    places = _places(searcher, tantivy.Query.term_query(_SCHEMA, "key", key, "basic"), 2)
+    if len(places) > 1:
+        raise IndexDamagedError(f"two documents stand at {key}")
+    return places
+
+
+def _places(searcher: tantivy.Searcher, query: tantivy.Query, most: int) -> list[int]:
+    """Where the records of the best hits stand, best first."""
+    with _trusting():
+        hits = searcher.search(query, limit=most, count=False).hits
+        places: list[Any] = searcher.fast_field_values("at", [address for _, address in hits])
+    if None in places:
+        raise IndexDamagedError("a document without its place")
+    return places
+
+
+@contextmanager
+def _trusting() -> Iterator[None]:
+    """What tantivy cannot read is damage; it says so by errors, and where it did not expect it by a panic.
+
+    What the machine lacks (files, memory, rights) is no damage and comes as OSError.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if _LACKING.search(str(error)):
+            raise OSError(str(error)) from error
+        raise IndexDamagedError(str(error)) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise IndexDamagedError(f"tantivy stopped: {error}") from error

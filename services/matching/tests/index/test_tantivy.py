@@ -1,0 +1,160 @@
+"""The index on tantivy, in memory and on disk."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from matching.engine.index import records, tantivy_index
+from matching.engine.index.port import CandidateIndex, IndexDamagedError, NotTheWriterError
+from matching.engine.index.tantivy_index import RECORDS, TantivyIndex, baked_of
+
+from .conformance import Conformance, entry, found
+
+BAKED = "zh/1 weights/1"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+class TestInMemory(Conformance):
+    @pytest.fixture
+    async def index(self) -> AsyncIterator[CandidateIndex]:
+        index = TantivyIndex.in_memory()
+        yield index
+        await index.close()
+
+
+class TestOnDisk(Conformance):
+    @pytest.fixture
+    async def index(self, path: Path) -> AsyncIterator[CandidateIndex]:
+        self.path = path
+        self.closed = False
+        index = TantivyIndex.create(path, BAKED)
+        yield index
+        if not self.closed:
+            await index.close()
+
+    @asynccontextmanager
+    async def beside(self, index: CandidateIndex) -> AsyncIterator[CandidateIndex | None]:
+        reader = TantivyIndex.open(self.path, writes=False)
+        yield reader
+        await reader.close()
+
+    @asynccontextmanager
+    async def again(self, index: CandidateIndex) -> AsyncIterator[CandidateIndex | None]:
+        await index.close()
+        self.closed = True
+        opened = TantivyIndex.open(self.path, writes=True)
+        opened.check()
+        yield opened
+        await opened.close()
+
+
+async def test_it_says_what_it_was_made_with(path: Path) -> None:
+    await TantivyIndex.create(path, BAKED).close()
+    assert baked_of(path) == BAKED
+
+
+async def test_a_reader_may_not_write(path: Path) -> None:
+    index = TantivyIndex.create(path, BAKED)
+    reader = TantivyIndex.open(path, writes=False)
+    with pytest.raises(NotTheWriterError):
+        await reader.write([entry("a", ["甲烷"])], None)
+    await index.close()
+    await reader.close()
+
+
+async def test_a_second_writer_is_refused_by_the_engine_too(path: Path) -> None:
+    """Whoever writes holds a lock of its own (see the place); should that fail, the engine's lock still holds."""
+    index = TantivyIndex.create(path, BAKED)
+    await index.write([entry("a", ["甲烷"])], "one")
+    other = TantivyIndex.open(path, writes=True)
+    with pytest.raises(NotTheWriterError):
+        await other.write([entry("b", ["甲烷"])], "two")
+    await index.close()
+    await other.close()
+
+
+async def test_ids_with_one_number_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tantivy_index, "key_of", lambda id: len(id) % 2)
+    index = TantivyIndex.in_memory()
+    await index.write([entry("a", ["甲"]), entry("b", ["乙"])], None)
+    await index.write([entry("c", ["丙"]), entry("b", ["乙"], content=2)], None)
+    await index.write([entry("a", ["甲"], content=3), entry("dd", ["丁"])], None)
+    held = await index.get(["a", "b", "c", "dd", "e"])
+    assert {id: each.versions.content for id, each in held.items()} == {"a": 3, "b": 2, "c": 1, "dd": 1}
+    assert [await found(index, term) for term in "甲乙丙丁"] == [["a"], ["b"], ["c"], ["dd"]]
+    assert index.size == 4
+    await index.write([entry(id) for id in "ghijk"], None)
+    with pytest.raises(IndexDamagedError, match="too many"):
+        await index.write([entry(id) for id in "lmno"], None)
+    await index.close()
+
+
+async def test_what_a_failed_write_began_is_taken_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = TantivyIndex.create(path, BAKED)
+    await index.write([entry("a", ["甲烷"])], "one")
+    size = index.bytes
+
+    def fail(*_: object) -> None:
+        raise ValueError("no room on the disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tantivy_index, "_mark_document", fail)
+        with pytest.raises(OSError, match="no room"):
+            await index.write([entry("a", ["焊接"], content=2), entry("b", ["焊接"])], "two")
+    assert (index.size, index.position, index.bytes) == (1, "one", size)
+    assert await found(index, "甲烷", "焊接") == ["a"]
+    await index.write([entry("c", ["焊接"])], "three")
+    assert sorted(await found(index, "甲烷", "焊接")) == ["a", "c"]
+    await index.close()
+    reopened = TantivyIndex.open(path, writes=True)
+    reopened.check()
+    assert (reopened.size, reopened.position) == (2, "three")
+    await reopened.close()
+
+
+async def test_waste_is_what_was_replaced(path: Path) -> None:
+    index = TantivyIndex.create(path, BAKED)
+    vector = bytes(1_000)
+    await index.write([entry(f"id-{n}", ["甲烷"], vector=vector) for n in range(20)], None)
+    assert index.waste < 0.01
+    await index.write([entry(f"id-{n}", ["甲烷"], vector=vector) for n in range(20)], None)
+    assert 0.45 < index.waste < 0.55
+    await index.write([entry(f"id-{n}", is_open=False) for n in range(20)], None)
+    assert index.waste > 0.95
+    await index.close()
+
+
+async def test_records_may_cross_the_windows_of_the_map_and_are_read_beside_writing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_WINDOW", 1 << 16)
+    chance = random.Random(1)
+    index = TantivyIndex.create(path, BAKED)
+
+    async def write() -> None:
+        for number in range(1, 25):
+            vectors = [chance.randbytes(chance.choice((0, 100, 450, 9_000))) for _ in range(60)]
+            batch = [entry(f"id-{n}", ["甲烷"], content=number, vector=vector) for n, vector in enumerate(vectors)]
+            await index.write(batch, str(number))
+
+    writing = asyncio.create_task(write())
+    while not writing.done():
+        hits = await index.search({"甲烷": 1.0}, 100)
+        assert len({hit.versions.content for hit in hits}) <= 1
+        assert len(await index.get([hit.id for hit in hits])) == len(hits)
+        await asyncio.sleep(0.001)
+    await writing
+    assert index.bytes > 20 * (1 << 16)
+    index.check()
+    await index.close()
+    assert (path / RECORDS).stat().st_size == index.bytes
+    reopened = TantivyIndex.open(path, writes=False)
+    assert len(await reopened.search({"甲烷": 1.0}, 100)) == 60
+    await reopened.close()
