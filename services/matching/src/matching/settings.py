@@ -1,7 +1,16 @@
 """Settings of this service; rules of matching are data files, not settings."""
 
-from pydantic import Field
+from enum import StrEnum
+
+from pydantic import Field, SecretStr
 from qianqiao_chassis.settings import ServiceSettings
+
+
+class IndexWriter(StrEnum):
+    """Which process writes the index on disk."""
+
+    INSIDE = "inside"
+    APART = "apart"
 
 
 class MatchingSettings(ServiceSettings):
@@ -38,10 +47,35 @@ class MatchingSettings(ServiceSettings):
         "seconds between commits of the candidate index; fresh items are found all the same",
         examples=[0.5],
     )
+    index_dir: str = Field(
+        "",
+        description="候选索引所在目录；空 = 放在内存中，每次启动时重建 / "
+        "directory of the candidate indexes; empty = in memory, built anew at each start",
+        examples=["/var/lib/qianqiao/matching"],
+    )
+    index_writer: IndexWriter = Field(
+        IndexWriter.INSIDE,
+        description="谁写目录中的索引：inside = 取得锁的服务进程；apart = 另外运行的 `python -m matching index` / "
+        "who writes the indexes of the directory: inside = the process of the service that gets the lock; "
+        "apart = a process of its own, `python -m matching index`",
+        examples=["apart"],
+    )
     search_fresh_s: float = Field(
         1.0,
         ge=0,
         le=60,
         description="检索最多落后存储多少秒 / seconds by which a search may lag behind the store",
         examples=[1],
+    )
+    opensearch_url: SecretStr | None = Field(
+        None,
+        description="OpenSearch 地址，逗号分隔（可含用户名和密码，不会写入日志）；设置后匹配索引放在其中，各进程共用 / "
+        "addresses of OpenSearch, separated by commas (may hold user and password, never logged); "
+        "with it the index of matching is kept there and shared by all processes",
+        examples=["https://matching:…@search-1:9200,https://matching:…@search-2:9200"],
+    )
+    opensearch_ca_file: str | None = Field(
+        None,
+        description="OpenSearch 证书的 CA 文件（PEM）/ file of the CA that signed OpenSearch's certificate (PEM)",
+        examples=["/etc/qianqiao/opensearch-ca.pem"],
     )

@@ -21,6 +21,7 @@ from qianqiao_contracts import (
     MatchWithdrawn,
     NeedExpired,
     NeedPosted,
+    NoMatchFound,
     PartyRegistered,
     PartyRevised,
 )
@@ -36,6 +37,7 @@ _AGREEMENT = ("parties", "title", "kind")
 TOLD: dict[type[EventData], tuple[str, ...]] = {
     NeedPosted: ("party", "title"),
     NeedExpired: ("party", "title"),
+    NoMatchFound: ("need", "party", "need_title", "looked_at", "gaps", "routes"),
     MatchProposed: (*_MATCH, "policy_title", "band", "reasons", "gaps", "constraints", "expires_at"),
     MatchInterest: (*_MATCH, "party"),
     MatchAccepted: _MATCH,

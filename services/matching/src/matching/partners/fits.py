@@ -39,15 +39,15 @@ class EngineFits:
     async def of_need(self, need: Copy[NeedContent]) -> list[Fit]:
         """See Fits."""
         ranked = await self._proposer.rank(need)
-        found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
+        found = {each.id: each for each in ranked[:_MOST] if each.score.fits}
         results = await self._market.results.get_many(list(found))
         return list(_fits((need, result, found[id]) for id, result in results.items()))
 
     async def of_result(self, result: Copy[ResultContent]) -> list[Fit]:
         """See Fits."""
         await self._market.followed_needs.catch_up()
-        ranked = self._market.engine.needs_for(result_item(result.id, result.content))
-        found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
+        ranked = await self._market.engine.needs_for(result_item(result.id, result.content))
+        found = {each.id: each for each in ranked[:_MOST] if each.score.fits}
         needs = await self._market.needs.get_many(list(found))
         return list(_fits((need, result, found[id]) for id, need in needs.items()))
 

@@ -35,6 +35,8 @@ _ERRORS: Final = 400
 _PUBLISH_TRIES: Final = 5
 _IDS_AT_ONCE: Final = 1_000
 _NEWER_HELD: Final = 409
+_BLOCKED: Final = 403
+"""An operator forbade writing for a while."""
 _POSITION: Final = f"_doc/{quote(layout.POSITION_ID, safe='')}"
 _THROUGH_ALIAS: Final = {"require_alias": "true"}
 """A write to an index that is gone must not make another one, as OpenSearch would by itself."""
@@ -73,7 +75,7 @@ class OpenSearchIndex:
         index._index = f"{index._alias}-{last + 1}"
         index._name = f"{index._index}-filling"
         await client.ask(
-            "PUT", f"/{index._index}", layout.definition(index._name, baked), expected=(400,)
+            "PUT", f"/{index._index}", layout.definition(index._name, baked), expected=(400,), changes=True
         )  # 400: it is there
         await index.refresh()
         return index
@@ -91,13 +93,18 @@ class OpenSearchIndex:
             actions: list[object] = [{"add": {"index": self._index, "alias": self._alias}}]
             actions += [{"remove_index": {"index": name}} for name in holders if name != self._index]
             # 404: another process has just removed the one before; then the next round has nothing to remove.
-            await self._client.ask("POST", "/_aliases", {"actions": actions}, expected=(404,))
+            await self._client.ask("POST", "/_aliases", {"actions": actions}, expected=(404,), changes=True)
         raise IndexDamagedError(f"{self._index} could not be published as {self._alias}")
 
     @property
     def name(self) -> str:
         """The name under which it is found by all once it is published."""
         return self._alias
+
+    @property
+    def published(self) -> bool:
+        """Whether it is open to all; False for one that is being filled."""
+        return self._name == self._alias
 
     @property
     def position(self) -> str | None:
@@ -130,24 +137,24 @@ class OpenSearchIndex:
         return held
 
     async def write(self, entries: Sequence[Entry], position: str | None) -> None:
-        """See the port, and the module for what is not all or nothing here.
+        """See the port, and the module for what is not all or nothing here. Of two with one id the newer counts.
 
         Raises IndexUnavailable where OpenSearch did not take all of it in time: the position was not written then.
         """
-        for bulk in _bulks({entry.id: entry for entry in entries}.values()):
+        for bulk in _bulks(_newest(entries)):
             await self._send(bulk)
         if position is not None:
-            await self._ask("PUT", _POSITION, {"position": position}, params=_THROUGH_ALIAS)
+            await self._ask("PUT", _POSITION, {"position": position}, params=_THROUGH_ALIAS, changes=True)
             self._written += 1
-        await self._ask("POST", "_refresh")
+        await self._ask("POST", "_refresh", changes=True)
         self._size = await self._count()
         self._position = self._position if position is None else position
 
     async def refresh(self) -> bool:
         """See the port. Also looks whether the index is still the one that we made."""
-        await self._check()
-        await self._ask("POST", "_refresh")
         before = self._written, self._index
+        await self._check()
+        await self._ask("POST", "_refresh", changes=True)
         self._size, self._position, self._written = await asyncio.gather(
             self._count(), self._read_position(), self._last_written()
         )
@@ -165,11 +172,18 @@ class OpenSearchIndex:
         *,
         params: Mapping[str, str] | None = None,
         expected: Iterable[int] = (),
+        changes: bool = False,
         patience: Patience | None = None,
     ) -> Answer:
         try:
             return await self._client.ask(
-                method, f"/{self._name}/{path}", body, params=params, expected=expected, patience=patience
+                method,
+                f"/{self._name}/{path}",
+                body,
+                params=params,
+                expected=expected,
+                changes=changes,
+                patience=patience,
             )
         except RequestRefused:
             await self._check()  # an index that is not ours is the likelier reason, and can be told
@@ -177,10 +191,10 @@ class OpenSearchIndex:
 
     async def _send(self, lines: Mapping[str, bytes]) -> None:
         """Write until every line was taken, or turned away because something newer is held."""
-        patience, problem = self._client.patience(), ""
+        patience, problem = self._client.patience(changes=True), ""
         while True:
             sent = b"".join(lines.values())
-            answer = await self._ask("POST", "_bulk", sent, params=_THROUGH_ALIAS, patience=patience)
+            answer = await self._ask("POST", "_bulk", sent, params=_THROUGH_ALIAS, changes=True, patience=patience)
             again: dict[str, bytes] = {}
             for item in answer.content["items"]:
                 result = item["index"]
@@ -227,6 +241,15 @@ class OpenSearchIndex:
         return max(copies, default=-1)
 
 
+def _newest(entries: Iterable[Entry]) -> Iterable[Entry]:
+    newest: dict[str, Entry] = {}
+    for entry in entries:
+        other = newest.get(entry.id, entry)
+        if layout.one_number(entry.versions) >= layout.one_number(other.versions):
+            newest[entry.id] = entry
+    return newest.values()
+
+
 def _bulks(entries: Iterable[Entry]) -> Iterator[Mapping[str, bytes]]:
     """Lines of bulk requests by id, in parts of a size that OpenSearch digests well."""
     bulk: dict[str, bytes] = {}
@@ -245,7 +268,7 @@ def _bulks(entries: Iterable[Entry]) -> Iterator[Mapping[str, bytes]]:
 
 def _failed_item(id: str, status: int, error: Mapping[str, Any]) -> Exception:
     said = f"{id}: {status} {error.get('type')} {str(error.get('reason'))[:300]}"
-    if status in AGAIN:
+    if status in AGAIN or status == _BLOCKED:
         return IndexUnavailable(said)
     return IndexDamagedError(said) if error.get("type") == "index_not_found_exception" else RequestRefused(said)
 

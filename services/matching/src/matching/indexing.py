@@ -1,0 +1,131 @@
+"""The indexes of a process: what is followed, where they live, and who writes them (docs/decisions/0011)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from qianqiao_chassis.errors import StoreUnavailable
+from qianqiao_chassis.service import Chassis
+from qianqiao_chassis.store.query import Index
+from qianqiao_contracts import NeedContent, ResultContent
+
+from matching.copies import Copies
+from matching.engine.contents import need_item, result_item
+from matching.engine.engine import Engine
+from matching.engine.index.place import Place
+from matching.engine.model import Model
+from matching.follower import Follower, Pace
+from matching.settings import IndexWriter, MatchingSettings
+from matching.upkeep import Upkeep
+
+_CHANGED: Final = Index(("changed_at", 1))
+_CONFIRMED: Final = ("content.last_confirmed", -1)
+_OPEN_WITHIN_S: Final = 3.0
+"""A start waits this long for an index that has to be built; a small store is read by then."""
+
+log = structlog.get_logger(__name__)
+
+
+class Indexes:
+    """Both indexes of a process, seen to in the background whatever part of the service it runs."""
+
+    def __init__(self, upkeeps: Sequence[Upkeep], *, every_s: float) -> None:
+        self._upkeeps = upkeeps
+        self._every_s = every_s
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open them, or begin to build what is missing, and go on seeing to them."""
+        for upkeep in self._upkeeps:
+            await upkeep.open(_OPEN_WITHIN_S)
+        self._task = asyncio.create_task(self._for_ever(), name="indexes")
+
+    async def stop(self) -> None:
+        """Write what is fresh, let go of everything."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        for upkeep in self._upkeeps:
+            await upkeep.stop()
+
+    def adopt(self, model: Model) -> None:
+        """Score with this model as soon as indexes made with it stand; until then with the present one."""
+        for upkeep in self._upkeeps:
+            upkeep.adopt(model)
+
+    async def ready(self) -> None:
+        """Raise IndexBeingRebuilt where one of them cannot be read."""
+        for upkeep in self._upkeeps:
+            upkeep.check_ready()
+
+    async def tick(self) -> None:
+        """See to all that there is to see to now."""
+        for upkeep in self._upkeeps:
+            try:
+                await upkeep.tick()
+            except StoreUnavailable as problem:
+                log.warning("index not seen to: the store is unreachable", index=upkeep.name, detail=problem.detail)
+            except Exception:
+                log.exception("index not seen to", index=upkeep.name)
+
+    async def _for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            await self.tick()
+
+
+def followers(
+    chassis: Chassis[MatchingSettings], engine: Engine
+) -> tuple[Copies[NeedContent], Copies[ResultContent], Follower[NeedContent], Follower[ResultContent]]:
+    """Declare the copies of needs and results, and what follows them into the engine."""
+    settings = chassis.settings
+    pace = Pace(timedelta(seconds=settings.overlap_s), settings.reread_s)
+    of_party = Index(("content.party", 1), _CONFIRMED, ("id", 1))
+    of_parties = Index(("content.parties", 1), _CONFIRMED, ("id", 1))
+    needs = Copies(chassis.projection("needs", indexes=[_CHANGED, of_party]), NeedContent, chassis.clock)
+    results = Copies(chassis.projection("results", indexes=[_CHANGED, of_parties]), ResultContent, chassis.clock)
+    return (
+        needs,
+        results,
+        Follower("needs", needs, need_item, engine.needs, pace),
+        Follower("results", results, result_item, engine.results, pace),
+    )
+
+
+def indexes(
+    settings: MatchingSettings,
+    engine: Engine,
+    followed: tuple[Follower[Any], Follower[Any]],
+    *,
+    may_write: bool,
+    on_adopted: Callable[[], Awaitable[None]] | None = None,
+) -> Indexes:
+    """Return what sees to the indexes, in memory or where the settings say. `on_adopted`: both have another model."""
+
+    async def adopted() -> None:
+        if on_adopted is not None and engine.needs.model.baked_version == engine.results.model.baked_version:
+            await on_adopted()
+
+    return Indexes(
+        [
+            Upkeep(
+                follower,
+                shelf,
+                place=Place(Path(settings.index_dir) / follower.name) if settings.index_dir else None,
+                may_write=may_write,
+                on_adopted=adopted,
+            )
+            for follower, shelf in zip(followed, (engine.needs, engine.results), strict=True)
+        ],
+        every_s=settings.settle_every_s,
+    )
+
+
+def writes_inside(settings: MatchingSettings) -> bool:
+    """Whether a process of the service itself may write the index."""
+    return not settings.index_dir or settings.index_writer is IndexWriter.INSIDE
