@@ -25,12 +25,12 @@ def test_english_texts_stand_in_the_fields_of_the_chinese_ones() -> None:
     assert "It drifts." in fields["body"].split("\n")
 
 
-def test_an_english_need_finds_a_result_that_has_english_too() -> None:
-    engine = Engine()
+async def test_an_english_need_finds_a_result_that_has_english_too() -> None:
+    engine = Engine.in_memory()
     for version, (id, result) in enumerate(RESULTS.items(), 1):
-        engine.put_result(result_item(id, result), version)
+        await engine.put_result(result_item(id, result), version)
     text = {"title_en": "Bidirectional inverter switching between grid and island", "keywords_en": ("energy storage",)}
-    engine.put_result(result_item("result-inverter", RESULTS["result-inverter"].model_copy(update=text)), 1000)
+    await engine.put_result(result_item("result-inverter", RESULTS["result-inverter"].model_copy(update=text)), 1000)
     need = NEEDS["need-inverter"].model_copy(
         update={
             "title": "Inverters for energy storage",
@@ -41,5 +41,5 @@ def test_an_english_need_finds_a_result_that_has_english_too() -> None:
             "constraints": (),
         }
     )
-    best = engine.rank(need_item("n", need))[0]
+    best = (await engine.rank(need_item("n", need)))[0]
     assert best.id == "result-inverter"

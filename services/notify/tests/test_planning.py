@@ -149,6 +149,21 @@ async def test_of_a_policy_only_the_firm_is_told_and_only_that_it_may_apply(serv
         assert await harness.parked() == []
 
 
+async def test_who_needs_something_is_told_each_time_that_nothing_was_found(service: Any, story: Any) -> None:
+    way = MatchRoute(route="expert", suits=True, text_zh="请专家诊断", text_en="Ask an expert")
+    said = NoMatchFound(need="need-1", party=story.enterprise, need_title="需求一", looked_at=12, routes=(way,))
+    async with service() as harness:
+        await story.introduce(harness)
+        for _ in range(2):
+            await harness.deliver(said, subject="abstention-1", sequence=1)
+        assert await planned(harness) == [("no-match-found", story.enterprise, "email")]
+        await harness.deliver(said, subject="abstention-1", sequence=2)
+        assert await planned(harness) == [("no-match-found", story.enterprise, "email")]
+        found = await harness.client(roles=["operator"]).get("/v1/deliveries", params={"fact": "need-1/no-match/2"})
+        assert [item["party"] for item in found.json()["items"]] == [story.enterprise]
+        assert await harness.parked() == []
+
+
 @pytest.mark.parametrize(
     ("kind", "more"),
     [
@@ -203,21 +218,6 @@ def test_partners_and_finance_are_told_by_name_and_never_by_an_id(locale: Any) -
             assert "（演示）甲公司" in text
             assert "match-1" not in text
             assert ("（演示）研发贷" in text) == (id == "finance-proposed")
-
-
-async def test_who_needs_something_is_told_each_time_that_nothing_was_found(service: Any, story: Any) -> None:
-    way = MatchRoute(route="expert", suits=True, text_zh="请专家诊断", text_en="Ask an expert")
-    said = NoMatchFound(need="need-1", party=story.enterprise, need_title="需求一", looked_at=12, routes=(way,))
-    async with service() as harness:
-        await story.introduce(harness)
-        for _ in range(2):
-            await harness.deliver(said, subject="abstention-1", sequence=1)
-        assert await planned(harness) == [("no-match-found", story.enterprise, "email")]
-        await harness.deliver(said, subject="abstention-1", sequence=2)
-        assert await planned(harness) == [("no-match-found", story.enterprise, "email")]
-        found = await harness.client(roles=["operator"]).get("/v1/deliveries", params={"fact": "need-1/no-match/2"})
-        assert [item["party"] for item in found.json()["items"]] == [story.enterprise]
-        assert await harness.parked() == []
 
 
 def test_a_policy_is_called_by_its_title() -> None:

@@ -30,7 +30,7 @@ async def main():
     while True:
         number += 1
         some = [
-            Entry(f"id-{{n}}", Versions(number, 0), True, dict.fromkeys(("甲烷", f"词{{number}}"), 1), vector(n, number))
+            Entry(f"id-{{n}}", Versions(number, 0), True, {{"甲烷": 1, f"词{{number}}": 1}}, vector(n, number))
             for n in range({ITEMS})
         ]
         await index.write(some, str(number))

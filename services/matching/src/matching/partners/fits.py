@@ -39,7 +39,7 @@ class EngineFits:
     async def of_need(self, need: Copy[NeedContent]) -> list[Fit]:
         """See Fits."""
         ranked = await self._proposer.rank(need)
-        found = {each.id: each for each in ranked[:_MOST] if each.score.fits}
+        found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
         results = await self._market.results.get_many(list(found))
         return list(_fits((need, result, found[id]) for id, result in results.items()))
 
@@ -47,9 +47,14 @@ class EngineFits:
         """See Fits."""
         await self._market.followed_needs.catch_up()
         ranked = await self._market.engine.needs_for(result_item(result.id, result.content))
-        found = {each.id: each for each in ranked[:_MOST] if each.score.fits}
-        needs = await self._market.needs.get_many(list(found))
-        return list(_fits((need, result, found[id]) for id, need in needs.items()))
+        needs = await self._market.needs.get_many([each.id for each in ranked[:_MOST]])
+        # How well it fits a need depends on what else does, which only the ranking for that need knows.
+        fitting = [(need, await self._fit(need, result)) for need in needs.values()]
+        return list(_fits((need, result, fit) for need, fit in fitting if fit is not None))
+
+    async def _fit(self, need: Copy[NeedContent], result: Copy[ResultContent]) -> Ranked | None:
+        ranked = await self._proposer.rank(need, [result.id])
+        return next((each for each in ranked if each.id == result.id and each.score.band is not None), None)
 
 
 def _fits(pairs: Iterable[tuple[Copy[NeedContent], Copy[ResultContent], Ranked]]) -> Iterable[Fit]:
