@@ -25,7 +25,7 @@ from qianqiao_contracts import (
 from .made import asked, needing, offering
 
 RULES = Rules(per_need=5, per_day=5, per_institution=2, answer_within=timedelta(days=14))
-GOOD = Score(0.9, 0.9, 0.9, 0.9, 0.0, 0.9, "高度")
+GOOD = Score(0.9, 0.9, 0.9, 0.9, 0.9, 0.0, 0.9, 0.9, "高度")
 
 
 def check(constraint: Constraint, summary: str, *measured: Measured) -> ConstraintCheck:
