@@ -1,10 +1,11 @@
 """The engine on demonstration data, and what must hold for any text."""
 
+import asyncio
 import os
 import random
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -12,11 +13,11 @@ from hypothesis import strategies as st
 from matching.engine.analyzer import bigrams, words
 from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine, Ranked, score_pair
+from matching.engine.index.port import Entry, Versions
 from matching.engine.items import Facets, Item
 from matching.engine.model import Model
 from matching.engine.phrases import coverage
 from matching.engine.reasons import explain
-from matching.engine.score import facet_effect
 from matching.engine.vectors import need_vector
 from matching.figures.checking import check_pair
 from qianqiao_contracts import MatchGap, MatchReason, Visibility
@@ -36,18 +37,13 @@ ITEMS = st.builds(
 )
 
 
-def filled() -> Engine:
-    engine = Engine()
+async def filled() -> Engine:
+    engine = Engine.in_memory()
     for version, (id, item) in enumerate(RESULT_ITEMS.items(), 1):
-        assert engine.put_result(item, version), id
+        assert await engine.put_result(item, version), id
     for version, item in enumerate(NEED_ITEMS.values(), 1):
-        engine.put_need(item, version)
+        await engine.put_need(item, version)
     return engine
-
-
-def settle(engine: Engine) -> None:
-    for work in engine.settling():
-        work()
 
 
 def proposable(ranked: list[Ranked]) -> list[str]:
@@ -56,34 +52,34 @@ def proposable(ranked: list[Ranked]) -> list[str]:
 
 @pytest.mark.parametrize("settled", [False, True])
 @pytest.mark.parametrize("id", NEEDS)
-def test_each_need_finds_its_own_result_and_nothing_else(id: str, settled: bool) -> None:
-    engine = filled()
+async def test_each_need_finds_its_own_result_and_nothing_else(id: str, settled: bool) -> None:
+    engine = await filled()
     if settled:
-        settle(engine)
+        await engine.settle()
     expected = [FITS[id]] if id in FITS else []
-    assert proposable(engine.rank(NEED_ITEMS[id])) == expected
+    assert proposable(await engine.rank(NEED_ITEMS[id])) == expected
 
 
 @pytest.mark.parametrize("result", RESULTS)
-def test_whichever_side_arrived_first_the_score_is_the_same(result: str) -> None:
-    engine = filled()
-    from_result = {ranked.id: ranked.score for ranked in engine.needs_for(RESULT_ITEMS[result], least=0.0)}
+async def test_whichever_side_arrived_first_the_score_is_the_same(result: str) -> None:
+    engine = await filled()
+    from_result = {ranked.id: ranked.score for ranked in await engine.needs_for(RESULT_ITEMS[result], least=0.0)}
     assert from_result
     for need, score in from_result.items():
-        found = {ranked.id: ranked.score for ranked in engine.rank(NEED_ITEMS[need], also=[result])}
+        found = {ranked.id: ranked.score for ranked in await engine.rank(NEED_ITEMS[need], also=[result])}
         assert found[result] == score == score_pair(NEED_ITEMS[need], RESULT_ITEMS[result])
 
 
 @given(ITEMS, ITEMS)
 @settings(deadline=None)
-def test_any_two_texts_score_the_same_in_both_directions(need: Item, result: Item) -> None:
-    engine = Engine()
-    engine.put_need(need, 1)
+async def test_any_two_texts_score_the_same_in_both_directions(need: Item, result: Item) -> None:
+    engine = Engine.in_memory()
+    await engine.put_need(need, 1)
     score = score_pair(need, result)
     assert 0 <= score.probability <= 1
     assert 0 <= score.word_coverage <= 1
     assert 0 <= score.bigram_coverage <= 1
-    found = [ranked.score for ranked in engine.needs_for(result, least=0.0)]
+    found = [ranked.score for ranked in await engine.needs_for(result, least=0.0)]
     assert found in ([], [score])
     if set(words(need.text)) & set(words(result.text)):
         assert found == [score]
@@ -91,19 +87,22 @@ def test_any_two_texts_score_the_same_in_both_directions(need: Item, result: Ite
 
 @given(st.randoms(use_true_random=False), st.booleans())
 @settings(deadline=None, max_examples=20)
-def test_the_order_of_arrival_and_repetition_do_not_matter(shuffler: random.Random, settled: bool) -> None:
-    engine = Engine()
+async def test_the_order_of_arrival_and_repetition_do_not_matter(shuffler: random.Random, settled: bool) -> None:
+    engine = Engine.in_memory()
     arrivals = [*RESULT_ITEMS.values()] * 2
     shuffler.shuffle(arrivals)
     for item in arrivals:
-        engine.put_result(item, 1)
+        await engine.put_result(item, 1)
         if settled:
-            settle(engine)
-    assert len(engine.results) == len(RESULT_ITEMS)
+            await engine.settle()
+    await engine.settle()
+    assert engine.results.index is not None
+    assert engine.results.index.size == len(RESULT_ITEMS)
+    undisturbed = await filled()
     for id, item in NEED_ITEMS.items():
-        reference = filled().rank(item)
-        assert proposable(engine.rank(item)) == proposable(reference), id
-        assert engine.rank(item)[0] == reference[0]
+        reference = await undisturbed.rank(item)
+        assert proposable(await engine.rank(item)) == proposable(reference), id
+        assert (await engine.rank(item))[0] == reference[0]
 
 
 def test_scores_are_the_same_in_every_process() -> None:
@@ -126,78 +125,65 @@ def test_scores_are_the_same_in_every_process() -> None:
     assert "probability=0.9" in outputs.pop()
 
 
-def test_a_new_version_replaces_the_old_one_and_a_stale_one_is_ignored() -> None:
-    engine = filled()
-    settle(engine)
+async def test_a_new_version_replaces_the_old_one_and_a_stale_one_is_ignored() -> None:
+    engine = await filled()
+    await engine.settle()
     changed = Item("result-gas", "废水处理用陶瓷膜", (), ("高通量陶瓷膜用于印染废水处理。",))
-    assert engine.put_result(changed, 50)
-    assert not engine.put_result(RESULT_ITEMS["result-gas"], 49)
+    assert await engine.put_result(changed, 50)
+    assert not await engine.put_result(RESULT_ITEMS["result-gas"], 49)
     for _ in range(2):  # fresh, then settled
-        assert proposable(engine.rank(NEED_ITEMS["need-gas"])) == []
-        found = engine.rank(Item("n", "陶瓷膜废水处理", (), ("印染废水陶瓷膜",)))
+        assert proposable(await engine.rank(NEED_ITEMS["need-gas"])) == []
+        found = await engine.rank(Item("n", "陶瓷膜废水处理", (), ("印染废水陶瓷膜",)))
         assert [ranked.id for ranked in found][:1] == ["result-gas"]
-        settle(engine)
+        await engine.settle()
 
 
-def test_a_dropped_item_is_found_no_more() -> None:
-    engine = filled()
-    settle(engine)
-    assert engine.results.drop("result-gas")
-    assert not engine.results.drop("result-gas")
-    assert "result-gas" not in [ranked.id for ranked in engine.rank(NEED_ITEMS["need-gas"])]
-    settle(engine)
-    assert "result-gas" not in [ranked.id for ranked in engine.rank(NEED_ITEMS["need-gas"])]
-    assert engine.put_result(RESULT_ITEMS["result-gas"], 3)
-    assert proposable(engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
+async def test_a_closed_item_is_found_no_more_and_not_even_when_it_is_named() -> None:
+    engine = await filled()
+    await engine.settle()
+    (held,) = (await engine.results.get(["result-gas"])).values()
+    engine.results.put(engine.results.entry("result-gas", Versions(held.versions.content, 2), None, is_open=False))
+    for _ in range(2):  # fresh, then settled
+        ranked = await engine.rank(NEED_ITEMS["need-gas"], also=["result-gas"])
+        assert "result-gas" not in [each.id for each in ranked]
+        assert not (await engine.results.get(["result-gas"]))["result-gas"].is_open
+        await engine.settle()
 
 
-def test_settling_keeps_what_arrives_meanwhile_findable() -> None:
-    engine = Engine()
-    engine.put_result(RESULT_ITEMS["result-gas"], 1)
-    (work,) = engine.settling()
-    engine.put_result(RESULT_ITEMS["result-weld"], 1)
-    assert engine.settling() == []  # one at a time
-    assert proposable(engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
-    assert work() == 1
-    assert proposable(engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
-    assert proposable(engine.rank(NEED_ITEMS["need-weld"])) == ["result-weld"]
+async def test_settling_keeps_what_arrives_meanwhile_findable() -> None:
+    engine = Engine.in_memory()
+    await engine.put_result(RESULT_ITEMS["result-gas"], 1)
+    settling = asyncio.create_task(engine.settle())
+    await asyncio.sleep(0)
+    await engine.put_result(RESULT_ITEMS["result-weld"], 1)
+    while not settling.done():
+        assert proposable(await engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
+        assert proposable(await engine.rank(NEED_ITEMS["need-weld"])) == ["result-weld"]
+        await asyncio.sleep(0.001)
+    assert await settling == 1
     assert engine.results.unsettled == 1
+    assert proposable(await engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
+    assert proposable(await engine.rank(NEED_ITEMS["need-weld"])) == ["result-weld"]
 
 
-class _BrokenIndex:
-    def __init__(self) -> None:
-        self.broken = True
-        self.added: list[int] = []
+async def test_a_failed_commit_loses_nothing_and_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine.in_memory()
+    await engine.put_result(RESULT_ITEMS["result-gas"], 1)
+    index = engine.results.index
+    assert index is not None
 
-    def add(self, slot: int, terms: Any) -> None:
-        self.added.append(slot)
+    async def broken(entries: Sequence[Entry], position: str | None) -> None:
+        await engine.put_result(RESULT_ITEMS["result-gas"], 2)
+        raise OSError("the index cannot be written")
 
-    def remove(self, slot: int) -> None:
-        raise AssertionError("nothing was removed")
-
-    def commit(self) -> None:
-        if self.broken:
-            raise OSError("the index cannot be written")
-
-    def search(self, terms: Any, most: int) -> list[int]:
-        return []
-
-
-def test_a_failed_commit_loses_nothing_and_is_tried_again() -> None:
-    indexes: list[_BrokenIndex] = []
-
-    def make() -> _BrokenIndex:
-        indexes.append(_BrokenIndex())
-        return indexes[-1]
-
-    engine = Engine(make)
-    engine.put_result(RESULT_ITEMS["result-gas"], 1)
-    with pytest.raises(OSError, match="cannot be written"):
-        settle(engine)
-    assert proposable(engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
-    indexes[1].broken = False
-    settle(engine)
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "write", broken)
+        with pytest.raises(OSError, match="cannot be written"):
+            await engine.settle()
+    assert proposable(await engine.rank(NEED_ITEMS["need-gas"])) == ["result-gas"]
+    assert await engine.settle() == 1
     assert engine.results.unsettled == 0
+    assert (await engine.results.get(["result-gas"]))["result-gas"].versions.content == 2
 
 
 @pytest.mark.parametrize(
@@ -216,17 +202,17 @@ def test_a_failed_commit_loses_nothing_and_is_tried_again() -> None:
     ],
     ids=["empty", "blank", "stop", "one-word", "digits", "emoji", "control", "repeated", "one-run", "one-character"],
 )
-def test_odd_needs_get_a_sensible_answer(text: str) -> None:
-    engine = filled()
-    settle(engine)
+async def test_odd_needs_get_a_sensible_answer(text: str) -> None:
+    engine = await filled()
+    await engine.settle()
     need = Item("odd", text, (text,), (text,))
-    ranked = engine.rank(need)
+    ranked = await engine.rank(need)
     assert all(0 <= candidate.score.probability <= 1 for candidate in ranked)
     assert coverage(need, RESULT_ITEMS["result-gas"]).total <= 1
-    engine.put_need(need, 1)
-    engine.put_result(Item("odd", text, (text,), (text,)), 1)
-    settle(engine)
-    assert len(engine.rank(NEED_ITEMS["need-gas"])) >= 1
+    await engine.put_need(need, 1)
+    await engine.put_result(Item("odd", text, (text,), (text,)), 1)
+    await engine.settle()
+    assert len(await engine.rank(NEED_ITEMS["need-gas"])) >= 1
 
 
 def test_text_beyond_the_limit_is_not_read() -> None:
@@ -283,14 +269,17 @@ def test_nothing_is_quoted_from_what_is_not_open() -> None:
 
 
 def test_facets_help_and_harm_within_bounds_and_absence_does_neither() -> None:
+    def effect(result: Facets) -> float:
+        return score_pair(Item("n", "激光焊接", facets=need), Item("r", "激光焊接", facets=result)).facet_effect
+
     need = Facets(frozenset({"qianqiao:biomedicine"}), frozenset({"技术转让"}), 7, 1_000)
-    assert facet_effect(need, Facets(), MODEL) == 0
+    assert effect(Facets()) == 0
     good = Facets(frozenset({"qianqiao:biomedicine"}), frozenset({"技术转让"}), 8, 900)
     bad = Facets(frozenset({"qianqiao:artificial_intelligence"}), frozenset({"技术许可"}), 1, 2_000)
-    assert 0 < facet_effect(need, good, MODEL) < 1
-    assert -2 < facet_effect(need, bad, MODEL) < -1
+    assert 0 < effect(good) < 1
+    assert -2 < effect(bad) < -1
     other_scheme = Facets(frozenset({"gbt4754:C40"}))
-    assert facet_effect(need, other_scheme, MODEL) == 0
+    assert effect(other_scheme) == 0
 
 
 def test_bands_have_thresholds() -> None:

@@ -81,11 +81,11 @@ SIMPLIFIED = Item(
 )
 
 
-def test_a_traditional_need_finds_the_simplified_result_with_the_same_probability() -> None:
-    engine = Engine()
-    engine.put_result(RESULT, 1)
-    (traditional,) = engine.rank(TRADITIONAL)
-    (simplified,) = engine.rank(SIMPLIFIED)
+async def test_a_traditional_need_finds_the_simplified_result_with_the_same_probability() -> None:
+    engine = Engine.in_memory()
+    await engine.put_result(RESULT, 1)
+    (traditional,) = await engine.rank(TRADITIONAL)
+    (simplified,) = await engine.rank(SIMPLIFIED)
     assert traditional == simplified
     assert traditional.score.probability > 0.5
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from matching import follower as following
 from matching.copies import Copy
-from matching.engine.candidates import TantivyIndex
 from matching.engine.contents import result_item
+from matching.engine.index.tantivy_index import TantivyIndex
+from matching.engine.model import Model
 from matching.engine.shelf import Shelf
-from matching.follower import Follower
+from matching.engine.vectors import result_vector
+from matching.follower import Follower, Pace
 
 from .demonstration import RESULTS
 
@@ -28,10 +30,9 @@ class SlowCopies:
 
 async def test_many_readings_side_by_side_may_push_out_what_one_of_them_knew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "_COPIES", 10)
-    shelf: Shelf[Any] = Shelf(TantivyIndex)
-    follower: Follower[Any] = Follower(
-        "results", SlowCopies(), result_item, shelf, lambda *_: True, overlap=timedelta(), fresh_for=0.0
-    )  # type: ignore[arg-type]
+    shelf = Shelf(result_vector, Model.shipped(), TantivyIndex.in_memory())
+    copies: Any = SlowCopies()
+    follower: Follower[Any] = Follower("results", copies, result_item, shelf, Pace(timedelta(), 0.0))
     groups = [[f"result-{(start + place) % 30}" for place in range(8)] for start in range(0, 300, 7)]
     for _ in range(3):
         found = await asyncio.gather(*(follower.copies(group) for group in groups))

@@ -5,6 +5,7 @@ queries `need` and `need_masked`, and prints nDCG@10, recall and what would have
 """
 
 import argparse
+import asyncio
 import json
 import lzma
 import math
@@ -73,18 +74,20 @@ def result_item(record: dict[str, Any]) -> Item:
 
 def evaluate(path: str, limit: int) -> dict[str, Tally]:
     """Index a pack and ask every `n`th of its queries, `limit` of each kind at most."""
-    engine = Engine()
-    pack = list(records(path))
+    return asyncio.run(_evaluated(list(records(path)), limit))
+
+
+async def _evaluated(pack: Sequence[dict[str, Any]], limit: int) -> dict[str, Tally]:
+    engine = Engine.in_memory()
     for version, record in enumerate(pack, 1):
-        engine.put_result(result_item(record), version)
-    for work in engine.settling():
-        work()
+        await engine.put_result(result_item(record), version)
+    await engine.settle()
     tallies = {query: Tally() for query in QUERIES}
     for record in pack[:: max(1, len(pack) // limit)]:
         for query in QUERIES:
             if record[query]:
                 begun = time.perf_counter()
-                ranked = engine.rank(Item("need", "", (), (record[query],)))
+                ranked = await engine.rank(Item("need", "", (), (record[query],)))
                 tallies[query].add(record["id"], ranked, (time.perf_counter() - begun) * 1000)
     return tallies
 

@@ -1,30 +1,48 @@
-"""Keeps the in-memory index of this process abreast of the service's store (docs/decisions/0004)."""
+"""Keeps an index abreast of the service's store (docs/decisions/0004 and 0011)."""
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import Final
 
 import structlog
 from qianqiao_contracts import EventData
 
 from matching.copies import Change, Copies, Copy, Status
+from matching.engine.index.port import CandidateIndex, Entry, Held, Versions
 from matching.engine.items import Item
 from matching.engine.shelf import Shelf
+from matching.position import Position
 
 _PAGE: Final = 200
-_BREATH: Final = 0.003
-"""Seconds of indexing after which the event loop gets a turn."""
-_SETTLE_FROM: Final = 500
+_AT_ONCE: Final = 8
+"""Changes taken before the event loop gets a turn: a few milliseconds of analysis."""
+_SETTLE_FROM: Final = 1_000
 """So many fresh items make their index be brought up to date at once, whoever is responsible for it otherwise."""
-
+_BUILD_SETTLES: Final = 4_000
+_FEW: Final = 500
+"""Once a reading behind a build brings no more than this, the rest is a matter of a moment."""
+_READINGS: Final = 20
 _COPIES: Final = 1_000
 """Copies kept in memory: those that were proposed last."""
+_UNKNOWN: Final = Held("", Versions(0, 0), True, b"")
 
-type Put = Callable[[Item, int], bool]
+type Told = Callable[[int], None]
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How closely the store is followed."""
+
+    overlap: timedelta
+    """Each reading begins this much before the moment at which the last one began."""
+    fresh_for: float
+    """Seconds for which a reading is fresh."""
 
 
 class Follower[C: EventData]:
@@ -32,64 +50,44 @@ class Follower[C: EventData]:
 
     A time stamp is the writer's clock, and a write may become visible a little after it: each reading therefore
     begins `overlap` before the moment when the last one began. What can still go wrong: a process whose clock lags by
-    more than the overlap writes an item that this process misses until its second look or its next start.
+    more than the overlap writes an item that this process misses until its second look or the next build.
     """
 
     def __init__(
-        self,
-        name: str,
-        copies: Copies[C],
-        item_of: Callable[[str, C], Item],
-        shelf: Shelf,
-        put: Put,
-        *,
-        overlap: timedelta,
-        fresh_for: float,
+        self, name: str, copies: Copies[C], item_of: Callable[[str, C], Item], shelf: Shelf, pace: Pace
     ) -> None:
-        self._name = name
+        self.name = name
         self._copies = copies
         self._item_of = item_of
         self._shelf = shelf
-        self._put = put
-        self._overlap = overlap
-        self._fresh_for = fresh_for
+        self._pace = pace
         self._fresh_until = 0.0
         self._copied: OrderedDict[str, Copy[C]] = OrderedDict()
-        self._closed: dict[str, tuple[int, bool]] = {}
         self._latest: datetime | None = None
         self._read_at: datetime | None = None
         self._reading: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[int] | None = None
+        self._meanwhile: list[Change] | None = None
 
     @property
     def latest(self) -> datetime | None:
-        """The latest time stamp seen, None before the first."""
+        """The latest time stamp that may have been seen, None before the first."""
         return self._latest
 
-    def is_closed(self, id: str) -> bool:
-        """Tell whether the item is known to take no part in matching."""
-        return self._closed.get(id, (0, False))[1]
+    async def known(self, ids: Sequence[str]) -> Mapping[str, Held]:
+        """Return what this process knows of items: versions, and whether they take part in matching."""
+        return await self._shelf.get(ids)
 
-    async def rebuild(self) -> int:
-        """Fill the index from the whole store, with progress in the log; return how many items it then holds."""
-        begun, after, read = time.monotonic(), "", 0
-        latest: datetime | None = None
-        read_at = self._copies.now()
-        while page := await self._copies.changed(None, after, _PAGE):
-            await self._take(page)
-            latest = _later(latest, page)
-            after = page[-1].key
-            if read // 5_000 != (read + len(page)) // 5_000:
-                log.info("index being rebuilt", index=self._name, read=read + len(page))
-            read += len(page)
-            if self._shelf.unsettled >= 5_000:
-                await self.settle()
-        self._latest, self._read_at = latest, read_at
-        await self.settle()
-        seconds = round(time.monotonic() - begun, 3)
-        log.info("index rebuilt", index=self._name, items=len(self._shelf), seconds=seconds)
-        return len(self._shelf)
+    # ---- following --------------------------------------------------------------------------------------------------
+
+    def resume(self) -> bool:
+        """Follow on from where the index below had been brought; False where it says nothing, or was never finished."""
+        position = Position.of(self._shelf.position)
+        if position is None or position.scanned is not None:
+            return False
+        self._follow_from(position.read_at)
+        return True
 
     async def catch_up(self, *, to_the_last: bool = False) -> None:
         """Take in what others stored up to a fraction of a second ago; calls made during a reading share the next one.
@@ -100,20 +98,27 @@ class Follower[C: EventData]:
         if time.monotonic() < self._fresh_until and not to_the_last:
             return
         if self._next is None:
-            self._next = asyncio.create_task(self._read_after(self._reading), name=f"catch up {self._name}")
+            self._next = asyncio.create_task(self._read_after(self._reading), name=f"catch up {self.name}")
         await asyncio.shield(self._next)
 
     async def look_back(self, since: datetime) -> None:
         """Take in everything changed at or after `since`, also what became visible late."""
-        await self._read(since - self._overlap)
+        await self._read(since - self._pace.overlap)
 
     async def take(self, change: Change) -> None:
         """Take in one change that this process stored itself, without a reading."""
+        if self._meanwhile is not None:
+            self._meanwhile.append(change)
         await self._take([change])
 
     async def copies(self, ids: Sequence[str]) -> dict[str, Copy[C]]:
         """Return the copies of items as this process knows them: from memory where that is the version it follows."""
-        known = {id: copy for id in ids if (copy := self._copied.get(id)) and copy.versions == self._versions(id)}
+        held = await self._shelf.get(ids)
+        known = {
+            id: copy
+            for id in ids
+            if (copy := self._copied.get(id)) and copy.versions == held.get(id, _UNKNOWN).versions[:2]
+        }
         if missing := [id for id in ids if id not in known]:
             read = await self._copies.get_many(missing)
             known |= read
@@ -124,34 +129,43 @@ class Follower[C: EventData]:
             self._copied.popitem(last=False)
         return known
 
-    def _versions(self, id: str) -> tuple[int, int]:
-        return self._shelf.version(id), self._closed.get(id, (0, False))[0]
-
     async def settle(self) -> int:
-        """Bring fresh items into the candidate index, in a thread; return how many changes that were."""
-        work = self._shelf.settling()
-        return 0 if work is None else await asyncio.to_thread(work)
+        """Bring fresh items into the index, with the position that they fulfil; return how many changes that were."""
+        return await self._shelf.settle(self._position)
 
     async def stop(self) -> None:
         """Wait for what is under way."""
         under_way = [task for task in (self._reading, self._next, self._settling) if task is not None]
         await asyncio.gather(*under_way, return_exceptions=True)
 
+    def _position(self) -> str | None:
+        # Asked when it is fixed what is written: all that was taken in before this moment, and a reading counts only
+        # once all of it was taken in. So the position is never ahead of what is committed with it.
+        return None if self._read_at is None else str(Position(self._read_at))
+
+    def _follow_from(self, read_at: datetime) -> None:
+        self._read_at = read_at
+        self._latest = read_at  # at least: what is in the index may have been stamped at any time before
+        self._fresh_until = 0.0
+
     async def _read_after(self, earlier: Awaitable[None] | None) -> None:
         if earlier is not None:
             await asyncio.gather(earlier, return_exceptions=True)
         self._reading, self._next = self._next, None
-        await self._read(None if self._read_at is None else self._read_at - self._overlap)
+        await self._read(None if self._read_at is None else self._read_at - self._pace.overlap)
 
     async def _read(self, since: datetime | None) -> None:
         after, latest, read_at = "", self._latest, self._copies.now()
-        fresh_until = time.monotonic() + self._fresh_for
-        complete = since is None or (self._read_at is not None and since <= self._read_at - self._overlap)
+        fresh_until = time.monotonic() + self._pace.fresh_for
+        complete = since is None or (self._read_at is not None and since <= self._read_at - self._pace.overlap)
+        index = self._shelf.index
         while page := await self._copies.changed(since, after, _PAGE):
             await self._take(page)
             latest, after = _later(latest, page), page[-1].key
             if len(page) < _PAGE:
                 break
+        if index is not self._shelf.index:  # another index has taken the place of the one that was brought up to date
+            return
         # Only a whole reading moves the watermark: pages come in the order of keys, not of time. What this process
         # wrote itself never does, or it would hide what others wrote shortly before.
         self._latest = latest
@@ -159,43 +173,151 @@ class Follower[C: EventData]:
             self._read_at = read_at if self._read_at is None else max(self._read_at, read_at)
             self._fresh_until = max(self._fresh_until, fresh_until)
 
-    async def _take(self, page: Sequence[Change]) -> None:
-        reopened: list[str] = []
-        breath = time.monotonic()
-        for change in page:
-            if change.status is not None:
-                if self._take_status(change):
-                    reopened.append(change.item)
-            elif change.content is not None and not self.is_closed(change.item):
-                self._take_content(change.item, change.sequence, change.content)
-            if time.monotonic() - breath > _BREATH:
-                await asyncio.sleep(0)
-                breath = time.monotonic()
-        if reopened:
-            for copy in (await self._copies.get_many(reopened)).values():
-                if not self.is_closed(copy.id):
-                    self._put(self._item_of(copy.id, copy.content), copy.versions[0])
+    async def _take(self, changes: Sequence[Change]) -> None:
+        await self._merge_all(self._shelf, changes)
         self._settle_soon()
-
-    def _take_status(self, change: Change) -> bool:
-        """Return whether the item has just been opened and is to be fetched."""
-        sequence, _ = self._closed.get(change.item, (0, False))
-        if change.sequence <= sequence:
-            return False
-        closed = change.status is Status.CLOSED
-        self._closed[change.item] = (change.sequence, closed)
-        if closed:
-            self._shelf.drop(change.item)
-        return not closed and change.item not in self._shelf
-
-    def _take_content(self, id: str, sequence: int, content: dict[str, object]) -> None:
-        if sequence > self._shelf.version(id):
-            self._put(self._item_of(id, self._copies.read(content)), sequence)
 
     def _settle_soon(self) -> None:
         idle = self._settling is None or self._settling.done()
         if idle and self._shelf.unsettled >= _SETTLE_FROM:
-            self._settling = asyncio.create_task(self.settle(), name=f"settle {self._name}")
+            self._settling = asyncio.create_task(self.settle(), name=f"settle {self.name}")
+
+    # ---- merging ----------------------------------------------------------------------------------------------------
+
+    async def _merge_all(self, shelf: Shelf, changes: Sequence[Change]) -> None:
+        for some in batched(changes, _AT_ONCE, strict=False):
+            await self._merge(shelf, some)
+            if len(changes) > _AT_ONCE:
+                await asyncio.sleep(0)
+
+    async def _merge(self, shelf: Shelf, changes: Sequence[Change]) -> None:
+        """Bring changes into a shelf, in any order, each as often as it comes: only what is later counts, part by part.
+
+        What an item is now is asked for all of them at once and kept up from there: nothing else runs in between.
+        """
+        held = dict(await shelf.get([change.item for change in changes]))
+        reopened: list[str] = []
+        for change in changes:
+            now = held.get(change.item, _UNKNOWN)
+            if change.content is not None:
+                entry = self._with_content(shelf, now, change, change.content)
+            elif change.status is Status.CLOSED:
+                entry = _closed(now, change)
+            else:
+                entry = None
+                if change.sequence > now.versions.status:
+                    reopened.append(change.item)
+            if entry is not None:
+                shelf.put(entry)
+                held[entry.id] = Held(entry.id, entry.versions, entry.is_open, entry.vector)
+        if reopened:
+            await self._merge_copies(shelf, await self._copies.get_many(reopened), reopened, changes)
+
+    def _with_content(self, shelf: Shelf, now: Held, change: Change, content: dict[str, object]) -> Entry | None:
+        if change.sequence <= now.versions.content:
+            return None
+        versions = Versions(change.sequence, now.versions.status)
+        item = self._item_of(change.item, self._copies.read(content)) if now.is_open else None
+        return shelf.entry(change.item, versions, item, is_open=now.is_open)
+
+    async def _merge_copies(
+        self, shelf: Shelf, copies: Mapping[str, Copy[C]], ids: Sequence[str], changes: Sequence[Change] = ()
+    ) -> None:
+        """Bring in items as they were just read whole; of one without content `changes` say the status."""
+        held = await shelf.get(ids)
+        for id in ids:
+            now, copy = held.get(id, _UNKNOWN), copies.get(id)
+            if copy is not None:
+                versions = Versions(*copy.versions)
+                if _is_later(versions, now.versions):
+                    item = self._item_of(id, copy.content) if copy.is_open else None
+                    shelf.put(shelf.entry(id, versions, item, is_open=copy.is_open))
+            elif now.versions.content == 0:
+                status = max(change.sequence for change in changes if change.item == id)
+                shelf.put(shelf.entry(id, Versions(0, max(status, now.versions.status)), None, is_open=True))
+
+    # ---- building ---------------------------------------------------------------------------------------------------
+
+    async def total(self) -> int:
+        """Return how many documents a build reads."""
+        return await self._copies.count()
+
+    async def build(self, shadow: Shelf, told: Told) -> None:
+        """Fill a shelf from the whole store, and then from what changed meanwhile, until little is left.
+
+        `told` is called with the number of documents that were read. A build that was interrupted goes on where it
+        last committed.
+        """
+        position = Position.of(shadow.position) or Position(self._copies.now(), "")
+        if position.scanned is not None:
+            await self._scan(shadow, position, told)
+        since = position.read_at
+        for _ in range(_READINGS):
+            began, read = self._copies.now(), await self._changed_since(since, shadow)
+            since = began
+            await shadow.settle(lambda: str(Position(began)), at_any_rate=True)  # noqa: B023 - called before the next
+            if read <= _FEW:
+                return
+
+    async def take_over(self, shadow: Shelf, ready: Callable[[], Awaitable[None]]) -> CandidateIndex | None:
+        """Have a shelf that was built take the place of the present one, in one step and with everything taken so far.
+
+        `ready` is called just before; if it raises, nothing has happened here. Return the index before.
+        """
+        position = Position.of(shadow.position)
+        if position is None or position.scanned is not None:
+            raise ValueError("the shelf was not built")
+        self._meanwhile = []
+        try:
+            async with self._shelf.unchanging():
+                read_at = self._copies.now()
+                await self._changed_since(position.read_at, shadow)
+                async with shadow.unchanging():
+                    await ready()
+                    while self._meanwhile:
+                        some, self._meanwhile = self._meanwhile, []
+                        await self._merge_all(shadow, some)
+                    before = self._shelf.become(shadow)
+                    self._follow_from(read_at)
+                    return before
+        finally:
+            self._meanwhile = None
+
+    async def _scan(self, shadow: Shelf, position: Position, told: Told) -> None:
+        after, read = position.scanned or "", 0
+        while page := await self._copies.changed(None, after, _PAGE):
+            # Items whole, so that none is put as open first and closed later; steps whose content never came remain.
+            copies = {copy.id: copy for copy in await self._copies.with_status(page)}
+            for some in batched(copies, _AT_ONCE, strict=False):
+                await self._merge_copies(shadow, copies, some)
+                await asyncio.sleep(0)
+            await self._merge_all(shadow, [change for change in page if change.status is not None])
+            after, read = page[-1].key, read + len(page)
+            told(read)
+            if shadow.unsettled >= _BUILD_SETTLES:
+                scanned = str(Position(position.read_at, after))
+                await shadow.settle(lambda: scanned)  # noqa: B023 - called before the next
+        await shadow.settle(lambda: str(Position(position.read_at)), at_any_rate=True)
+
+    async def _changed_since(self, since: datetime, shelf: Shelf) -> int:
+        """Bring everything that changed since then into a shelf; return how many documents that were."""
+        after, read = "", 0
+        while page := await self._copies.changed(since - self._pace.overlap, after, _PAGE):
+            await self._merge_all(shelf, page)
+            after, read = page[-1].key, read + len(page)
+        return read
+
+
+def _closed(now: Held, change: Change) -> Entry | None:
+    if change.sequence <= now.versions.status:
+        return None
+    return Entry(change.item, Versions(now.versions.content, change.sequence, now.versions.extra), False, {}, b"")
+
+
+def _is_later(versions: Versions, held: Versions) -> bool:
+    """Whether something is newer and nothing older."""
+    content, status = versions.content, versions.status
+    return (content, status) != held[:2] and content >= held.content and status >= held.status
 
 
 def _later(latest: datetime | None, page: Sequence[Change]) -> datetime | None:

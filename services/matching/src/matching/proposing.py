@@ -108,11 +108,16 @@ class Proposer:
     async def rank(self, need: Copy[NeedContent], also: Iterable[str] = ()) -> list[Ranked]:
         """Return the results known for a need, best first, whatever their band; those in `also` in any case."""
         await self._market.followed_results.catch_up()
-        return self._market.engine.rank(need_item(need.id, need.content), also)
+        return await self._market.engine.rank(need_item(need.id, need.content), also)
 
     async def close(self, matches: Sequence[Match], reason: str, *, party: str | None = None) -> None:
         """Take back the open ones among `matches`."""
         await self._keeper.close(matches, reason, party=party)
+
+    async def finds(self, need: Copy[NeedContent]) -> bool:
+        """Tell whether anything would be proposed for a need, were there no limit to what it is told in a day."""
+        latest = latest_rounds(await self.existing(need.id))
+        return bool((await self._select(need, latest)).chosen)
 
     async def existing(self, need_id: str) -> list[Match]:
         """Return every match there is for a need."""
@@ -176,18 +181,16 @@ class Proposer:
     async def _take_back(self, selection: _Selection, latest: dict[str, Match], kept: frozenset[str]) -> None:
         """Withdraw unanswered proposals that are no longer among the chosen, but for those that are `kept`."""
         chosen = {pair.result.id for pair in selection.chosen} | kept
-        market = self._market
-        for result_id, match in latest.items():
-            if not match.untouched or result_id in chosen:
-                continue
+        gone = {id: match for id, match in latest.items() if match.untouched and id not in chosen}
+        known = await self._market.followed_results.known(list(gone)) if gone else {}
+        for result_id, match in gone.items():
+            held = known.get(result_id)
             if result_id in selection.admissible:
                 reason = "superseded"
-            elif market.followed_results.is_closed(result_id):
-                reason = "result_gone"
-            elif result_id in market.engine.results:
-                reason = NO_LONGER_PROPOSED
-            else:
+            elif held is None or (held.is_open and not held.versions.content):
                 continue  # not in this process's view yet: leave it to whoever proposed it, and to the second look
+            else:
+                reason = NO_LONGER_PROPOSED if held.is_open else "result_gone"
             await self._keeper.take_back(match, reason)
 
     async def _unchanged(self, selection: _Selection, proposed: Sequence[Pair]) -> bool:

@@ -1,7 +1,16 @@
 """Settings of this service; rules of matching are data files, not settings."""
 
+from enum import StrEnum
+
 from pydantic import Field, SecretStr
 from qianqiao_chassis.settings import ServiceSettings
+
+
+class IndexWriter(StrEnum):
+    """Which process writes the index on disk."""
+
+    INSIDE = "inside"
+    APART = "apart"
 
 
 class MatchingSettings(ServiceSettings):
@@ -37,6 +46,19 @@ class MatchingSettings(ServiceSettings):
         description="每隔多少秒把新条目并入候选索引（新条目随时可查到）/ "
         "seconds between commits of the candidate index; fresh items are found all the same",
         examples=[0.5],
+    )
+    index_dir: str = Field(
+        "",
+        description="候选索引所在目录；空 = 放在内存中，每次启动时重建 / "
+        "directory of the candidate indexes; empty = in memory, built anew at each start",
+        examples=["/var/lib/qianqiao/matching"],
+    )
+    index_writer: IndexWriter = Field(
+        IndexWriter.INSIDE,
+        description="谁写目录中的索引：inside = 取得锁的服务进程；apart = 另外运行的 `python -m matching index` / "
+        "who writes the indexes of the directory: inside = the process of the service that gets the lock; "
+        "apart = a process of its own, `python -m matching index`",
+        examples=["apart"],
     )
     search_fresh_s: float = Field(
         1.0,

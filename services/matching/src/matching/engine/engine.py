@@ -1,13 +1,14 @@
 """The engine: both sides of the market, searched and scored."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
-from matching.engine.candidates import CandidateIndex, TantivyIndex
+from matching.engine.index.port import IndexDamagedError, Versions
+from matching.engine.index.tantivy_index import TantivyIndex
 from matching.engine.items import Item
 from matching.engine.model import Model
 from matching.engine.score import Score, score_needs, score_results
-from matching.engine.shelf import Shelf
+from matching.engine.shelf import Shelf, open_with_content
 from matching.engine.tables import table
 from matching.engine.vectors import need_vector, result_vector
 
@@ -22,48 +23,86 @@ class Ranked(NamedTuple):
 
 
 class Engine:
-    """Holds needs and results in memory and ranks results for a need. The caller keeps the truth and the order."""
+    """Ranks results for a need, and finds the needs a result fits. The caller keeps the truth and the order.
 
-    def __init__(self, make_index: Callable[[], CandidateIndex] = TantivyIndex, model: Model | None = None) -> None:
-        self.model = model or Model.shipped()
-        self.needs: Shelf = Shelf(make_index)
-        self.results: Shelf = Shelf(make_index)
+    Each side has its own model, so that what is compared with its items is analysed like them; the two differ only
+    while a new model is being taken up. All that reads raises IndexBeingRebuilt where there is no index to read.
+    """
 
-    def put_need(self, item: Item, version: int) -> bool:
-        """Hold a need; False if this version or a later one is held."""
-        return version > self.needs.version(item.id) and self.needs.put(item.id, version, need_vector(item, self.model))
+    def __init__(self, needs: Shelf, results: Shelf) -> None:
+        self.needs = needs
+        self.results = results
 
-    def put_result(self, item: Item, version: int) -> bool:
-        """Hold a result; False if this version or a later one is held."""
-        return version > self.results.version(item.id) and self.results.put(
-            item.id, version, result_vector(item, self.model)
-        )
+    @classmethod
+    def closed(cls, model: Model | None = None) -> Self:
+        """Return an engine whose indexes are still to be opened."""
+        model = model or Model.shipped()
+        return cls(Shelf(need_vector, model), Shelf(result_vector, model))
 
-    def rank(self, need: Item, also: Iterable[str] = ()) -> list[Ranked]:
+    @classmethod
+    def in_memory(cls, model: Model | None = None) -> Self:
+        """Return an engine with empty indexes that end with the process."""
+        engine = cls.closed(model)
+        for shelf in (engine.needs, engine.results):
+            shelf.stand_on(TantivyIndex.in_memory())
+        return engine
+
+    @property
+    def model(self) -> Model:
+        """With which pairs are scored."""
+        return self.results.model
+
+    async def put_need(self, item: Item, version: int) -> bool:
+        """Hold an open need; False if this version or a later one is held."""
+        return await _put(self.needs, item, version)
+
+    async def put_result(self, item: Item, version: int) -> bool:
+        """Hold an open result; False if this version or a later one is held."""
+        return await _put(self.results, item, version)
+
+    async def rank(self, need: Item, also: Iterable[str] = ()) -> list[Ranked]:
         """Return the results for a need, best first; equal probabilities by finer coverage, then by id.
 
         Results named in `also` are ranked whether or not they are among the candidates found.
         """
-        analysed = need_vector(need, self.model)
-        found = self.results.search(analysed.heaviest, _CANDIDATES["found"])
-        ids = [id for id in dict.fromkeys([*found, *also]) if id in self.results]
-        vectors = [vector for id in ids if (vector := self.results.vector(id)) is not None]
-        scores = score_results(analysed.vector, vectors, self.model)
-        return sorted((Ranked(id, score) for id, score in zip(ids, scores, strict=True)), key=_order)
+        model = self.results.model
+        analysed = need_vector(need, model)
+        found = await self.results.search(analysed.heaviest, _CANDIDATES["found"])
+        missing = set(also) - {held.id for held in found}
+        if missing:
+            found += (await self.results.get(sorted(missing))).values()
+        held = open_with_content(found)
+        try:
+            scores = score_results(analysed.vector, [each.vector for each in held], model)
+        except IndexDamagedError as damage:
+            raise self.results.distrust(damage) from damage
+        return sorted((Ranked(each.id, score) for each, score in zip(held, scores, strict=True)), key=_order)
 
-    def needs_for(self, result: Item, *, least: float | None = None) -> list[Ranked]:
+    async def needs_for(self, result: Item, *, least: float | None = None) -> list[Ranked]:
         """Return the needs which `result` fits with at least this probability (else that of a proposal), best first."""
-        least = self.model.calibration.propose_from if least is None else least
-        analysed = result_vector(result, self.model)
-        ids = self.needs.search(analysed.heaviest, _CANDIDATES["reverse_found"])
-        vectors = [vector for id in ids if (vector := self.needs.vector(id)) is not None]
-        scores = score_needs(vectors, analysed.vector, self.model)
-        found = (Ranked(id, pair) for id, pair in zip(ids, scores, strict=True) if pair.probability >= least)
+        model = self.needs.model
+        least = model.calibration.propose_from if least is None else least
+        analysed = result_vector(result, model)
+        held = open_with_content(await self.needs.search(analysed.heaviest, _CANDIDATES["reverse_found"]))
+        try:
+            scores = score_needs([each.vector for each in held], analysed.vector, model)
+        except IndexDamagedError as damage:
+            raise self.needs.distrust(damage) from damage
+        found = (Ranked(each.id, pair) for each, pair in zip(held, scores, strict=True) if pair.probability >= least)
         return sorted(found, key=_order)
 
-    def settling(self) -> Sequence[Callable[[], int]]:
-        """Return the index work to be done in a thread, see `Shelf.settling`."""
-        return [work for shelf in (self.needs, self.results) if (work := shelf.settling()) is not None]
+    async def settle(self) -> int:
+        """Bring what is fresh into the indexes."""
+        return await self.needs.settle() + await self.results.settle()
+
+
+async def _put(shelf: Shelf, item: Item, version: int) -> bool:
+    held = (await shelf.get([item.id])).get(item.id)
+    if held is not None and held.versions.content >= version:
+        return False
+    status = held.versions.status if held else 0
+    shelf.put(shelf.entry(item.id, Versions(version, status), item, is_open=held is None or held.is_open))
+    return True
 
 
 def score_pair(need: Item, result: Item, model: Model | None = None) -> Score:

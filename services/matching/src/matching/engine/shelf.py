@@ -1,131 +1,234 @@
-"""One side of the market in memory: vectors by id, and the index that finds candidates among them.
+"""One side of the market: what its index holds, and over it what is fresh and not yet there.
 
-What was put is found at once: fresh items are looked through directly until the next settling has brought them into
-the candidate index. So nobody waits for a commit, and commits can be few.
+What was put is found at once: fresh items are looked through directly until a commit has brought them into the index.
+So nobody waits for a commit, and commits can be few. Of what is in the index nothing is kept here, so that a million
+items cost no memory of this process and no time at its start.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from matching.engine.candidates import CandidateIndex
+from matching.engine.index.port import CandidateIndex, Entry, Held, IndexDamagedError, NotTheWriterError, Versions
+from matching.engine.items import Item
+from matching.engine.model import Model
 from matching.engine.vectors import Analysed
+from matching.unavailable import IndexBeingRebuilt
 
-
-@dataclass(slots=True)
-class _Entry:
-    slot: int
-    version: int
-    vector: bytes
+type Analyse = Callable[[Item, Model], Analysed]
 
 
 @dataclass(slots=True)
 class _Fresh:
-    """Items not yet in the candidate index, with the few postings that finding them takes."""
+    """Items that the index does not show yet, with the few postings that finding them takes."""
 
-    items: dict[int, Mapping[str, int]] = field(default_factory=dict)
-    postings: dict[str, list[int]] = field(default_factory=dict)
-    removed: list[int] = field(default_factory=list)
+    items: dict[str, Entry] = field(default_factory=dict)
+    postings: dict[str, dict[str, None]] = field(default_factory=dict)
 
-    @property
-    def size(self) -> int:
-        return len(self.items) + len(self.removed)
+    def put(self, entry: Entry) -> None:
+        self.items[entry.id] = entry
+        if entry.is_open:
+            for term in entry.terms:
+                self.postings.setdefault(term, {})[entry.id] = None
 
-    def add(self, slot: int, words: Mapping[str, int]) -> None:
-        self.items[slot] = words
-        for word in words:
-            self.postings.setdefault(word, []).append(slot)
-
-    def scores(self, terms: Mapping[str, float]) -> dict[int, float]:
-        found: dict[int, float] = {}
+    def search(self, terms: Mapping[str, float], most: int) -> list[Entry]:
+        scores: dict[str, float] = {}
         for term, weight in terms.items():
-            for slot in self.postings.get(term, ()):
-                found[slot] = found.get(slot, 0.0) + weight
-        return found
+            for id in self.postings.get(term, ()):
+                if term in self.items[id].terms:  # a later version may not have it any more
+                    scores[id] = scores.get(id, 0.0) + weight
+        return [self.items[id] for id in sorted(scores, key=lambda id: (-scores[id], id))[:most]]
 
 
 class Shelf:
-    """Items of one kind. Used from one thread, except what `settling` returns."""
+    """Items of one kind, analysed with one model. All methods are called in one event loop.
 
-    def __init__(self, make_index: Callable[[], CandidateIndex]) -> None:
-        self._index = make_index()
-        self._entries: dict[str, _Entry] = {}
-        self._ids: dict[int, str] = {}
-        self._slots = 0
+    Without an index, or with one that turned out to be damaged, reading raises IndexBeingRebuilt.
+    """
+
+    def __init__(self, analyse: Analyse, model: Model, index: CandidateIndex | None = None) -> None:
+        self._analyse = analyse
+        self._model = model
+        self._index = index
         self._fresh = _Fresh()
         self._settling = _Fresh()
-        self._busy = False
+        self._busy: asyncio.Lock = asyncio.Lock()
+        self._settled = 0
+        self.damage: IndexDamagedError | None = None
+        """What was found to be wrong with the index; nothing is read from it any more."""
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    # ---- what it stands on ------------------------------------------------------------------------------------------
 
-    def __contains__(self, id: str) -> bool:
-        return id in self._entries
+    @property
+    def model(self) -> Model:
+        """With which its items were analysed, and what is compared with them must be."""
+        return self._model
+
+    @property
+    def index(self) -> CandidateIndex | None:
+        """The index below; None where there is none."""
+        return self._index
+
+    @property
+    def position(self) -> str | None:
+        """How far the store had been followed when what is in the index was written."""
+        return None if self._index is None else self._index.position
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is an index that can be asked."""
+        return self._index is not None and self.damage is None
+
+    @property
+    def size(self) -> int:
+        """About how many items it knows, closed ones among them; one that is being replaced counts twice meanwhile."""
+        return self.unsettled + (0 if self._index is None else self._index.size)
 
     @property
     def unsettled(self) -> int:
-        """How many changes are not yet in the candidate index."""
-        return self._fresh.size + self._settling.size
+        """How many changes are not yet in the index."""
+        return len(self._fresh.items) + len(self._settling.items)
 
-    def version(self, id: str) -> int:
-        """Return the version of an item that is held, 0 for none."""
-        entry = self._entries.get(id)
-        return entry.version if entry else 0
+    def stand_on(self, index: CandidateIndex | None) -> CandidateIndex | None:
+        """Go on with another opening of the same index; what is fresh stays. Return the one before."""
+        before, self._index, self.damage = self._index, index, None
+        self._settled += 1
+        return before
 
-    def vector(self, id: str) -> bytes | None:
-        """Return an item's vector, None where it is not held."""
-        entry = self._entries.get(id)
-        return entry.vector if entry else None
+    def become(self, other: "Shelf") -> CandidateIndex | None:
+        """Take over all that a shelf built meanwhile holds, in one step; return the index before."""
+        before = self._index
+        self._model, self._index, self.damage = other._model, other._index, other.damage
+        self._fresh, self._settling = other._fresh, other._settling
+        self._settled += 1
+        return before
 
-    def put(self, id: str, version: int, analysed: Analysed) -> bool:
-        """Hold this version of an item; False if the same or a later one is held already."""
-        if version <= self.version(id):
-            return False
-        self.drop(id)
-        self._slots += 1
-        self._entries[id] = _Entry(self._slots, version, analysed.vector)
-        self._ids[self._slots] = id
-        self._fresh.add(self._slots, analysed.found_by)
-        return True
+    def unchanging(self) -> asyncio.Lock:
+        """While this is held, nothing is settled and nothing dropped. To be held for `become`, on both shelves."""
+        return self._busy
 
-    def drop(self, id: str) -> bool:
-        """Hold an item no longer; False if it was not held."""
-        entry = self._entries.pop(id, None)
-        if entry is None:
-            return False
-        del self._ids[entry.slot]
-        self._fresh.removed.append(entry.slot)
-        return True
+    def distrust(self, damage: IndexDamagedError) -> IndexBeingRebuilt:
+        """Read nothing more from the index; return what to raise."""
+        self.damage = damage
+        return IndexBeingRebuilt(str(damage))
 
-    def search(self, terms: Mapping[str, float], most: int) -> list[str]:
-        """Return the ids of up to `most` settled items and up to `most` fresh ones that share the terms."""
-        slots = dict.fromkeys(self._index.search(terms, most))
-        for fresh in (self._fresh, self._settling):
-            scores = fresh.scores(terms)
-            slots.update(dict.fromkeys(sorted(scores, key=lambda slot: (-scores[slot], slot))[:most]))
-        return [self._ids[slot] for slot in slots if slot in self._ids]
+    def successor(self, model: Model, index: CandidateIndex) -> "Shelf":
+        """Return an empty shelf of the same kind."""
+        return Shelf(self._analyse, model, index)
 
-    def settling(self) -> Callable[[], int] | None:
-        """Return the work of bringing fresh items into the candidate index, None when there is none or it is under way.
+    # ---- reading ----------------------------------------------------------------------------------------------------
 
-        Call this in the owner's thread and what it returns in any other; that blocks for a commit and returns the
-        number of changes. If it fails, the items stay findable and the next call takes them up again.
-        """
-        if self._busy or not (self._settling.size or self._fresh.size):
-            return None
-        if not self._settling.size:
-            self._fresh, self._settling = _Fresh(), self._fresh
-        self._busy = True
-        return self._settle
+    async def search(self, terms: Mapping[str, float], most: int) -> list[Held]:
+        """Return up to `most` settled items and up to `most` fresh ones that share the terms; open ones only."""
+        # First what is fresh: what is settled during the search is then seen at least once.
+        fresh: dict[str, Held] = {}
+        for layer in (self._settling, self._fresh):
+            fresh |= {entry.id: _held(entry) for entry in layer.search(terms, most)}
+        seen = self._settling.items.keys() | self._fresh.items.keys()
+        settled = await self._ask(lambda index: index.search(terms, most))
+        hidden = seen | self._settling.items.keys() | self._fresh.items.keys()
+        now = (self._latest(id) or then for id, then in fresh.items())
+        return [*(held for held in settled if held.id not in hidden), *(held for held in now if held.is_open)]
 
-    def _settle(self) -> int:
+    async def get(self, ids: Iterable[str]) -> dict[str, Held]:
+        """Return the items that are held, by id, as they are now."""
+        asked = list(dict.fromkeys(ids))
+        while True:
+            settled = self._settled
+            missing = [id for id in asked if self._latest(id) is None]
+            found = await self._ask(lambda index, missing=missing: index.get(missing)) if missing else {}  # type: ignore[misc]
+            if settled == self._settled:  # else something may have gone from here to there while it was looked for
+                latest = {id: self._latest(id) or found.get(id) for id in asked}
+                return {id: held for id, held in latest.items() if held is not None}
+
+    def _latest(self, id: str) -> Held | None:
+        entry = self._fresh.items.get(id) or self._settling.items.get(id)
+        return None if entry is None else _held(entry)
+
+    async def _ask[T](self, question: Callable[[CandidateIndex], Awaitable[T]]) -> T:
+        if self._index is None or self.damage is not None:
+            raise IndexBeingRebuilt(str(self.damage or "not open yet"))
+        index = self._index
         try:
-            batch = self._settling
-            for slot, words in batch.items.items():
-                self._index.add(slot, words)
-            for slot in batch.removed:
-                self._index.remove(slot)
-            self._index.commit()
-            self._settling = _Fresh()
-            return batch.size
-        finally:
-            self._busy = False
+            return await question(index)
+        except IndexDamagedError as damage:
+            if index is self._index:
+                raise self.distrust(damage) from damage
+            raise IndexBeingRebuilt(str(damage)) from damage
+
+    # ---- writing ----------------------------------------------------------------------------------------------------
+
+    def entry(self, id: str, versions: Versions, item: Item | None, *, is_open: bool) -> Entry:
+        """Return what is to be held of an item; None where its content is not known, or of no use."""
+        if item is None or not is_open:
+            return Entry(id, versions, is_open, {}, b"")
+        analysed = self._analyse(item, self._model)
+        return Entry(id, versions, True, analysed.found_by, analysed.vector)
+
+    def put(self, entry: Entry) -> None:
+        """Hold this in place of whatever is held under its id. Versions are the caller's to compare."""
+        self._fresh.put(entry)
+
+    async def settle(self, position: Callable[[], str | None] = lambda: None, *, at_any_rate: bool = False) -> int:
+        """Bring what is fresh into the index; return how many changes that were.
+
+        `position` is asked when it is sure what is written; alone it is written only `at_any_rate`. If writing fails,
+        all stays findable and is written next time; so it does where another process writes.
+        """
+        async with self._busy:
+            index = self._index
+            if index is None or self.damage is not None:
+                return 0
+            said = position()
+            if not self._fresh.items and not at_any_rate:
+                return 0
+            self._fresh, self._settling = _Fresh(), self._fresh
+            try:
+                await self._ask(lambda index: index.write(list(self._settling.items.values()), said))
+            except NotTheWriterError:
+                self._restore()
+                return 0
+            except BaseException:
+                self._restore()
+                raise
+            written, self._settling = len(self._settling.items), _Fresh()
+            self._settled += 1
+            return written
+
+    async def refresh(self) -> bool:
+        """Take note of what another process wrote: what it holds as well need not be fresh here any more."""
+        async with self._busy:
+            if self._index is None or self.damage is not None:
+                return False
+            if not await self._ask(lambda index: index.refresh()):
+                return False
+            fresh = dict(self._fresh.items)
+            held = await self._ask(lambda index: index.get(list(fresh))) if fresh else {}
+            kept = _Fresh()
+            for id, entry in self._fresh.items.items():
+                if id not in held or not _covers(held[id].versions, entry.versions):
+                    kept.put(entry)
+            self._fresh = kept
+            self._settled += 1
+            return True
+
+    def _restore(self) -> None:
+        """Make fresh again what could not be written; what came meanwhile is later."""
+        restored = self._settling
+        for entry in self._fresh.items.values():
+            restored.put(entry)
+        self._fresh, self._settling = restored, _Fresh()
+
+
+def _held(entry: Entry) -> Held:
+    return Held(entry.id, entry.versions, entry.is_open, entry.vector)
+
+
+def _covers(one: Versions, other: Versions) -> bool:
+    """Whether everything of `other` is in `one`."""
+    return all(mine >= theirs for mine, theirs in zip(one, other, strict=True))
+
+
+def open_with_content(held: Sequence[Held]) -> list[Held]:
+    """Those of them that can be scored."""
+    return [each for each in held if each.is_open and each.vector]

@@ -97,8 +97,10 @@ class TantivyIndex:
     def in_memory(cls) -> Self:
         """Make an empty index that ends with the process."""
         index, records = tantivy.Index(_SCHEMA), Records.in_memory()
-        _begin(index, records)
-        return cls(index, records, path=None, writes=True)
+        writer = _begin(index, records)
+        opened = cls(index, records, path=None, writes=True)
+        opened._writer = writer
+        return opened
 
     @classmethod
     def create(cls, path: Path, baked: str) -> Self:
@@ -106,7 +108,7 @@ class TantivyIndex:
         path.mkdir(parents=True)
         Records.create(path / RECORDS)
         records = Records.open(path / RECORDS, writes=True)
-        _begin(tantivy.Index(_SCHEMA, path=str(path)), records)
+        _begin(tantivy.Index(_SCHEMA, path=str(path)), records).wait_merging_threads()
         records.close()
         write_whole(path / ABOUT, _about(baked))  # last: a directory without it was never finished
         return cls.open(path, writes=True)
@@ -160,7 +162,8 @@ class TantivyIndex:
         """See the port. Built from terms, never parsed; `count=False` keeps block-max pruning on."""
         if not terms or most < 1:
             return []
-        self._records.whole()
+        view = self._view
+        self._records.see(view.mark.end)
         query = tantivy.Query.boolean_query(
             [
                 (
@@ -170,12 +173,12 @@ class TantivyIndex:
                 for term, boost in terms.items()
             ]
         )
-        return self._records.read(_places(self._view.searcher, query, most))
+        return self._records.read(_places(view.searcher, query, most))
 
     async def get(self, ids: Sequence[str]) -> Mapping[str, Held]:
         """See the port."""
-        self._records.whole()
         view = self._view
+        self._records.see(view.mark.end)
         found = (self._held(view, id) for id in dict.fromkeys(ids))
         return {held.id: held for held in found if held is not None}
 
@@ -223,7 +226,6 @@ class TantivyIndex:
         mark = self._records.read_mark(marks[0])
         if searcher.num_docs != mark.items + 1:
             raise IndexDamagedError(f"{searcher.num_docs - 1} documents instead of {mark.items}")
-        self._records.see(max(mark.end, self._records.end))
         return _View(searcher, mark, marks[0])
 
     def _reload(self) -> None:
@@ -315,6 +317,7 @@ class TantivyIndex:
                 with suppress(Exception):
                     self._writer.wait_merging_threads()
                 self._writer = None
+                self._records.cut(self._view.mark.end)
             self._records.close()
 
 
@@ -350,14 +353,14 @@ def write_whole(path: Path, data: bytes) -> None:
         os.close(directory)
 
 
-def _begin(index: tantivy.Index, records: Records) -> None:
-    """Commit the mark of an empty index."""
+def _begin(index: tantivy.Index, records: Records) -> tantivy.IndexWriter:
+    """Commit the mark of an empty index; return what it was written with."""
     at, _ = records.append_mark(Mark(None, 0, 0))
     records.sync()
     writer = index.writer(heap_size=_HEAP, num_threads=1)
     writer.add_document(_mark_document(at))
     writer.commit()
-    writer.wait_merging_threads()
+    return writer
 
 
 def _mark_document(at: int) -> tantivy.Document:

@@ -1,0 +1,172 @@
+"""The indexes of a process: what is followed, where they live, and who writes them (docs/decisions/0011)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from qianqiao_chassis.errors import StoreUnavailable
+from qianqiao_chassis.service import Chassis
+from qianqiao_chassis.store.projection import Projection
+from qianqiao_chassis.store.query import Index
+from qianqiao_contracts import NeedContent, ResultContent, new_id
+
+from matching.copies import Copies
+from matching.engine.contents import need_item, result_item
+from matching.engine.engine import Engine
+from matching.engine.index.opensearch_opening import open_index
+from matching.engine.index.place import Place
+from matching.engine.model import Model
+from matching.follower import Follower, Pace
+from matching.settings import IndexWriter, MatchingSettings
+from matching.upkeep import Elsewhere, Published, Upkeep
+
+_CHANGED: Final = Index(("changed_at", 1))
+_CONFIRMED: Final = ("content.last_confirmed", -1)
+_OPEN_WITHIN_S: Final = 3.0
+"""A start waits this long for an index that has to be built; a small store is read by then."""
+
+log = structlog.get_logger(__name__)
+
+
+class Indexes:
+    """Both indexes of a process, seen to in the background whatever part of the service it runs."""
+
+    def __init__(self, upkeeps: Sequence[Upkeep], identity: Projection, *, every_s: float) -> None:
+        self._upkeeps = upkeeps
+        self._identity = identity
+        self._every_s = every_s
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes all of them."""
+        return all(upkeep.writes for upkeep in self._upkeeps)
+
+    def of(self, name: str) -> Upkeep:
+        """Return what sees to one of them. KeyError where there is none of that name."""
+        return {upkeep.name: upkeep for upkeep in self._upkeeps}[name]
+
+    async def start(self) -> None:
+        """Open them, or begin to build what is missing, and go on seeing to them."""
+        store = await _name_of_store(self._identity)
+        for upkeep in self._upkeeps:
+            upkeep.belongs_to(store)
+            await upkeep.open(_OPEN_WITHIN_S)
+        self._task = asyncio.create_task(self._for_ever(), name="indexes")
+
+    async def stop(self) -> None:
+        """Write what is fresh, let go of everything."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        for upkeep in self._upkeeps:
+            await upkeep.stop()
+
+    def adopt(self, model: Model) -> None:
+        """Score with this model as soon as indexes made with it stand; until then with the present one."""
+        for upkeep in self._upkeeps:
+            upkeep.adopt(model)
+
+    async def ready(self) -> None:
+        """Raise IndexBeingRebuilt where one of them cannot be read."""
+        for upkeep in self._upkeeps:
+            upkeep.check_ready()
+
+    async def tick(self) -> None:
+        """See to all that there is to see to now."""
+        for upkeep in self._upkeeps:
+            try:
+                await upkeep.tick()
+            except StoreUnavailable as problem:
+                log.warning("index not seen to: the store is unreachable", index=upkeep.name, detail=problem.detail)
+            except Exception:
+                log.exception("index not seen to", index=upkeep.name)
+
+    async def _for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            await self.tick()
+
+
+def followers(
+    chassis: Chassis[MatchingSettings], engine: Engine
+) -> tuple[Copies[NeedContent], Copies[ResultContent], Follower[NeedContent], Follower[ResultContent]]:
+    """Declare the copies of needs and results, and what follows them into the engine."""
+    settings = chassis.settings
+    pace = Pace(timedelta(seconds=settings.overlap_s), settings.reread_s)
+    of_party = Index(("content.party", 1), _CONFIRMED, ("id", 1))
+    of_parties = Index(("content.parties", 1), _CONFIRMED, ("id", 1))
+    needs = Copies(chassis.projection("needs", indexes=[_CHANGED, of_party]), NeedContent, chassis.clock)
+    results = Copies(chassis.projection("results", indexes=[_CHANGED, of_parties]), ResultContent, chassis.clock)
+    return (
+        needs,
+        results,
+        Follower("needs", needs, need_item, engine.needs, pace),
+        Follower("results", results, result_item, engine.results, pace),
+    )
+
+
+async def _name_of_store(identity: Projection) -> str:
+    """Return what the store of this service calls itself, for ever: its indexes must not be taken for another's."""
+    await identity.put("store", 1, {"name": new_id()})  # only the first one is kept
+    stored = await identity.get("store")
+    assert stored is not None
+    return str(stored["name"])
+
+
+def indexes(
+    chassis: Chassis[MatchingSettings],
+    engine: Engine,
+    followed: tuple[Follower[Any], Follower[Any]],
+    *,
+    may_write: bool,
+    on_adopted: Callable[[], Awaitable[None]] | None = None,
+) -> Indexes:
+    """Return what sees to the indexes, in memory or where the settings say. `on_adopted`: both have another model."""
+    settings = chassis.settings
+
+    async def adopted() -> None:
+        if on_adopted is not None and engine.needs.model.baked_version == engine.results.model.baked_version:
+            await on_adopted()
+
+    return Indexes(
+        [
+            Upkeep(
+                follower,
+                shelf,
+                place=Place(Path(settings.index_dir) / follower.name) if _on_disk(settings) else None,
+                elsewhere=_elsewhere(settings, follower.name),
+                may_write=may_write,
+                on_adopted=adopted,
+            )
+            for follower, shelf in zip(followed, (engine.needs, engine.results), strict=True)
+        ],
+        chassis.projection("index_identity"),
+        every_s=settings.settle_every_s,
+    )
+
+
+def _on_disk(settings: MatchingSettings) -> bool:
+    return bool(settings.index_dir) and settings.opensearch_url is None
+
+
+def _elsewhere(settings: MatchingSettings, kind: str) -> Elsewhere | None:
+    if settings.opensearch_url is None:
+        return None
+
+    async def opened(baked: str, anew: bool) -> Published:
+        index = await open_index(settings, kind, baked, anew=anew)
+        assert index is not None
+        return index
+
+    return opened
+
+
+def writes_inside(settings: MatchingSettings) -> bool:
+    """Whether a process of the service itself may write the index."""
+    return not _on_disk(settings) or settings.index_writer is IndexWriter.INSIDE
