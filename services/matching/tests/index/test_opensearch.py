@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from itertools import zip_longest
 
 import pytest
 from matching.engine.index.opensearch_client import IndexUnavailable, OpenSearchClient, RequestRefused
@@ -61,10 +62,9 @@ async def test_whatever_the_order_in_which_processes_write_the_newest_is_held(op
         others = [await opened(opensearch_url, baked) for _ in range(2)]
 
         async def write(writer: OpenSearchIndex) -> None:
-            mine = [each for states in histories for each in states]
-            chance.shuffle(mine)
-            for start in range(0, len(mine), 60):
-                await writer.write(mine[start : start + 60], str(start))
+            orders = [chance.sample(states, len(states)) for states in histories]
+            for number, some in enumerate(zip_longest(*orders)):
+                await writer.write([each for each in some if each is not None], str(number))
 
         await asyncio.gather(*(write(writer) for writer in (index, *others)))
         assert await index.get([states[0].id for states in histories]) == {

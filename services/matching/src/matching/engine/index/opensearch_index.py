@@ -141,11 +141,11 @@ class OpenSearchIndex:
         return held
 
     async def write(self, entries: Sequence[Entry], position: str | None) -> None:
-        """See the port, and the module for what is not all or nothing here. Of two with one id the newer counts.
+        """See the port, and the module for what is not all or nothing here.
 
         Raises IndexUnavailable where OpenSearch did not take all of it in time: the position was not written then.
         """
-        for bulk in _bulks(_newest(entries)):
+        for bulk in _bulks({entry.id: entry for entry in entries}.values()):
             await self._send(bulk)
         if position is not None:
             await self._say_position(_POSITION if self.published else _FILLING, position)
@@ -247,15 +247,6 @@ class OpenSearchIndex:
         shards = answer.content["indices"].values()
         copies = [copy["seq_no"]["max_seq_no"] for index in shards for all in index["shards"].values() for copy in all]
         return max(copies, default=-1)
-
-
-def _newest(entries: Iterable[Entry]) -> Iterable[Entry]:
-    newest: dict[str, Entry] = {}
-    for entry in entries:
-        other = newest.get(entry.id, entry)
-        if layout.one_number(entry.versions) >= layout.one_number(other.versions):
-            newest[entry.id] = entry
-    return newest.values()
 
 
 def _bulks(entries: Iterable[Entry]) -> Iterator[Mapping[str, bytes]]:
