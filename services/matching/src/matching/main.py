@@ -20,6 +20,7 @@ from matching.engine.engine import Engine
 from matching.engine.tables import table
 from matching.figures import units
 from matching.finance import wiring as finance
+from matching.fit.command import main as fit_command
 from matching.indexing import followers, indexes, writes_inside
 from matching.indexwriter import main as index_command
 from matching.partners import wiring as partners
@@ -129,4 +130,6 @@ def main() -> NoReturn:
     """Run the command line of the service."""
     if sys.argv[1:2] == ["index"]:
         raise SystemExit(index_command())
+    if sys.argv[1:2] == ["fit"]:
+        raise SystemExit(fit_command(sys.argv[2:]))
     run(SERVICE, MatchingSettings, compose)
