@@ -370,6 +370,22 @@ async def test_an_exclusive_request_is_with_one_at_a_time_and_moves_on(service: 
     assert [name for name, _ in await told(service)] == ["MatchDeclined"]
 
 
+async def test_silence_lapses_and_another_offer_takes_the_place(service: Service) -> None:
+    await introduce(service)
+    for number in range(2):
+        await make_offer(service, title=f"（示例）产品{number}")
+    request = await make_request(service, exclusive=True)
+    await consent(service, request, grants(service, *ALL, "revenue"))
+    (first,) = await service.published()
+    service.advance(timedelta(days=14))
+    for _ in range(2):
+        await service.run_due()
+        service.advance(timedelta(seconds=10))
+    lapsed, second = await service.published()
+    assert (lapsed.subject, type(lapsed.data).__name__) == (first.subject, "MatchLapsed")
+    assert (second.data.offer != first.data.offer, type(second.data).__name__) == (True, "MatchProposed")
+
+
 async def test_a_finance_party_is_no_firm_and_a_firm_is_no_bank(service: Service) -> None:
     offer = await make_offer(service)
     refused = await bank(service, OTHER).post(f"/v1/finance-offers/{offer}/withdraw")

@@ -108,7 +108,7 @@ def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:
 def _index(chassis: Chassis[MatchingSettings], market: Market, matching: Matching) -> None:
     """Open the indexes before anything is served or consumed; see to them; finish what is under way at the end."""
     kept = indexes(
-        chassis.settings,
+        chassis,
         market.engine,
         (market.followed_needs, market.followed_results),
         may_write=writes_inside(chassis.settings),

@@ -29,8 +29,9 @@ async def main():
     print("open", number, flush=True)
     while True:
         number += 1
+        terms = ("甲烷", f"词{{number}}")
         some = [
-            Entry(f"id-{{n}}", Versions(number, 0), True, {{"甲烷": 1, f"词{{number}}": 1}}, vector(n, number))
+            Entry(f"id-{{n}}", Versions(number, 0), True, dict.fromkeys(terms, 1), vector(n, number))
             for n in range({ITEMS})
         ]
         await index.write(some, str(number))

@@ -118,6 +118,23 @@ async def test_two_processes_that_build_at_once_fill_one_and_both_may_publish(op
         await second.close()
 
 
+async def test_who_still_fills_what_another_has_published_does_not_move_its_position(opensearch_url: str) -> None:
+    async with fresh(opensearch_url) as (index, baked):
+        quick, slow = [await OpenSearchIndex.build(OpenSearchClient(opensearch_url), KIND, baked) for _ in range(2)]
+        await quick.write([entry("a", ["甲烷"]), entry("b", ["甲烷"])], "all")
+        await quick.publish()
+        await slow.write([entry("a", ["甲烷"])], "half")
+        await index.refresh()
+        assert state(index) == (2, "all")
+        await slow.write([entry("b", ["甲烷"]), entry("c", ["甲烷"])], "all, later")
+        await slow.publish()
+        assert slow.published
+        await slow.refresh()
+        assert state(slow) == (3, "all")
+        await quick.close()
+        await slow.close()
+
+
 async def test_one_left_half_filled_is_taken_up_again(opensearch_url: str, client: OpenSearchClient) -> None:
     async with fresh(opensearch_url) as (_, baked):
         half = await OpenSearchIndex.build(client, KIND, baked)

@@ -5,7 +5,7 @@ Idempotent, and read again after writing, like all proposing (docs/decisions/000
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from qianqiao_chassis.store.repository import Repository
@@ -48,6 +48,7 @@ class FinanceRefresher:
     offers: Repository[Offer]
     profiles: Repository[Profile]
     market: Market
+    delay: timedelta
 
     # ---- what has to be looked at ----------------------------------------------------------------------------------
 
@@ -62,8 +63,8 @@ class FinanceRefresher:
 
     async def refused(self, match: Match, *, later: bool) -> None:
         """A proposal was declined or lapsed: another offer may take its place."""
-        if not later and (request := await self.requests.find(match.proposal.request or "")) is not None:
-            await self._mark([request])
+        if (request := await self.requests.find(match.proposal.request or "")) is not None:
+            await self._mark([request], self.delay if later else timedelta())
 
     async def offer_due(self, seen: Offer) -> None:
         """An offer changed or ended: look at every request that lets its party see anything, or was proposed it."""
@@ -75,10 +76,10 @@ class FinanceRefresher:
         await self._mark([*{request.id: request for request in (*granted, *more)}.values()])
         await self.offers.change(seen.id, lambda held: held.seen_to(seen.marks, now))
 
-    async def _mark(self, requests: Sequence[Request]) -> None:
-        now = self.market.clock.now()
+    async def _mark(self, requests: Sequence[Request], delay: timedelta = timedelta()) -> None:
+        due = self.market.clock.now() + delay
         for request in requests:
-            await self.requests.change(request.id, lambda held: held.mark(now))
+            await self.requests.change(request.id, lambda held: held.mark(due))
 
     # ---- one request -----------------------------------------------------------------------------------------------
 

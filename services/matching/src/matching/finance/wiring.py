@@ -28,7 +28,8 @@ def compose(chassis: Chassis[MatchingSettings], market: Market, profiles: Reposi
         Request,
         indexes=[Index(("party", 1), ("id", 1)), Index(("grants.to", 1), ("id", 1))],
     )
-    refresher = FinanceRefresher(requests, offers, profiles, market)
+    delay = timedelta(seconds=chassis.settings.second_look_s)
+    refresher = FinanceRefresher(requests, offers, profiles, market, delay)
     finance = Finance(requests, offers, profiles, market.matches, chassis.clock)
     chassis.serve(routes.routes(finance, chassis.clock))
     chassis.due(requests, refresher.request_due, lease=_LEASE)

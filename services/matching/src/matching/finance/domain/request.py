@@ -103,12 +103,11 @@ class Request(Aggregate):
     @override
     def due_at(self) -> datetime | None:
         """It is looked at when anything about it changed, when a consent runs out, and when it ends."""
-        if self.changed_at is not None:
-            return self.changed_at
         if self.state is not RequestState.OPEN:
-            return None
+            return self.changed_at
         moments = {self.terms.expires_at, *(grant.until for grant in self.grants)}
-        return min((at for at in moments if self.checked_at is None or at > self.checked_at), default=None)
+        coming = [at for at in moments if self.checked_at is None or at > self.checked_at]
+        return min([*coming, *([] if self.changed_at is None else [self.changed_at])], default=None)
 
     @property
     def digest(self) -> str:
@@ -168,9 +167,10 @@ class Request(Aggregate):
         self.viewed = (*self.viewed, seen)[-_LIMITS["view_entries"] :]
         return items
 
-    def mark(self, now: datetime) -> None:
-        """Have it looked at as soon as may be."""
-        self.changed_at, self.marks = now, self.marks + 1
+    def mark(self, due: datetime) -> None:
+        """Have it looked at, at `due` or before."""
+        self.changed_at = due if self.changed_at is None else min(self.changed_at, due)
+        self.marks += 1
 
     def seen_to(self, marks: int, now: datetime) -> None:
         """Note that it was looked at, at `now` and since its `marks`th mark."""
