@@ -48,7 +48,8 @@ async def adoption_faults(town: Town, batch: Batch) -> list[str]:
 
 async def proposals(town: Town, batch: Batch) -> list[frozenset[str]]:
     """Titles of the results proposed now for each need of the batch."""
-    open_now = town.collection("matching", "matches").find({"state": {"$in": list(OPEN_MATCH)}})
+    of_needs = {"state": {"$in": list(OPEN_MATCH)}, "proposal.need": {"$exists": True}}
+    open_now = town.collection("matching", "matches").find(of_needs)
     by_need: dict[str, set[str]] = defaultdict(set)
     async for row in open_now:
         by_need[row["proposal"]["need"]].add(row["proposal"]["result_title"])
@@ -68,7 +69,7 @@ async def subjects(town: Town, batch: Batch) -> set[str]:
     were told of finding none, and deliveries."""
     needs = {batch.need(number) for number in range(batch.count)}
     matches = town.collection("matching", "matches").find({}, {"proposal.need": 1})
-    found = {row["_id"] async for row in matches if row["proposal"]["need"] in needs}
+    found = {row["_id"] async for row in matches if row["proposal"].get("need") in needs}
     abstentions = town.collection("matching", "abstentions").find({}, {"need": 1})
     found |= {row["_id"] async for row in abstentions if row["need"] in needs}
     deliveries = town.collection("notify", "deliveries").find({}, {"ticket.fact": 1})
@@ -141,7 +142,7 @@ async def untold_faults(town: Town, batch: Batch) -> list[str]:
     faults = [f"{id}/posted: {facts[f'{id}/posted']} deliveries, not 1" for id in ids if facts[f"{id}/posted"] != 1]
     async for row in town.collection("matching", "matches").find({}, {"proposal.need": 1}):
         fact = f"{row['_id']}/proposed"
-        if row["proposal"]["need"] in ids and facts[fact] != 4:
+        if row["proposal"].get("need") in ids and facts[fact] != 4:
             faults.append(f"{fact}: {facts[fact]} deliveries, not 4 (two parties by mail and by text)")
     return faults
 
@@ -150,7 +151,7 @@ async def unanswered_faults(town: Town, batch: Batch) -> list[str]:
     """No open need is left in silence: something was proposed for it, or it was told that nothing fits."""
     closed = {row["of"] async for row in town.collection("matching", "needs").find({"status": "closed"}, {"of": 1})}
     matches = town.collection("matching", "matches").find({}, {"proposal.need": 1})
-    answered = {row["proposal"]["need"] async for row in matches}
+    answered = {row["proposal"].get("need") async for row in matches}
     answered |= {row["need"] async for row in town.collection("matching", "abstentions").find({}, {"need": 1})}
     open_needs = {batch.need(number) for number in range(batch.count)} - closed
     return [f"{need} is open and has no answer" for need in sorted(open_needs - answered)]

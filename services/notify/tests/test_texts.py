@@ -65,13 +65,14 @@ def test_who_found_nothing_reads_what_comes_close_and_where_to_go() -> None:
     data = {name: FULL[name] for name in ("need", "party", "need_title", "looked_at", "gaps", "routes")}
     found = TEXTS.render(rule, "email", "zh-Hans", words(data, "abstention-1", "a", {}, "zh-Hans") | SAID)
     assert found.subject == "暂无合适成果：需求<b>一</b>"
-    for said in ("1,234 项成果", "就绪度不足", "请专家诊断", "我们会继续找"):
+    for said in ("最接近的 1,234 项", "就绪度不足", "请专家诊断", "我们会继续找"):
         assert said in found.text
     assert found.text.index("请专家诊断") < found.text.index("接下来")
-    silent = {name: value for name, value in data.items() if name not in {"need_title", "gaps"}}
+    silent = {name: value for name, value in data.items() if name not in {"need_title", "gaps"}} | {"looked_at": 0}
     hidden = TEXTS.render(rule, "email", "zh-Hans", words(silent, "abstention-1", "a", {}, "zh-Hans") | SAID)
     assert "需求<b>" not in hidden.text
     assert "差在哪里" not in hidden.text
+    assert "找过了，目前没有一项" in hidden.text
     assert "need-1" in (hidden.subject or "")
 
 

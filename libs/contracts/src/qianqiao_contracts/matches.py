@@ -213,7 +213,7 @@ class NoMatchFound(EventData):
     need_title: Title | None = Field(
         default=None, description="需求名称；非公开需求缺 · Title of the need; absent if it is not open"
     )
-    looked_at: Count = Field(description="寻找范围：在架成果数 · How many results on offer were searched")
+    looked_at: Count = Field(description="逐一比对过的最接近的成果数 · How many of the closest results were compared")
     gaps: Annotated[tuple[MatchGap, ...], within("reasons")] = Field(
         default=(), description="内容接近的成果差在哪里 · What is missing in those that come close"
     )

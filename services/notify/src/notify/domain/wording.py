@@ -130,7 +130,7 @@ def words(
         "reasons": _texts(data.get("reasons"), locale),
         "gaps": _texts(data.get("gaps"), locale),
         "ways": _texts(data.get("routes"), locale),
-        "looked_at": f"{data.get('looked_at') or 0:,}",
+        "looked_at": f"{data['looked_at']:,}" if data.get("looked_at") else "",
         "figures": _figures(data.get("constraints"), locale),
         "deadline": deadline(until, locale),
         "deadline_day": day(until, locale),
