@@ -27,9 +27,7 @@ QUIET, STOLEN = 2.0, 5.0
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.matching", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
-    parser.add_argument(
-        "--pack", default="", help="数据包；没有则用演示数据 · without it demonstration data"
-    )
+    parser.add_argument("--pack", default="", help="数据包；没有则用演示数据 · without it demonstration data")
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="成果数 · numbers of results")
     given = parser.parse_args()
     if unknown := sorted(set(given.parts) - set(PARTS)):

@@ -166,7 +166,14 @@ async def test_an_unmet_must_is_never_proposed_and_an_unknown_one_is(service: Se
     (proposed,) = await service.published()
     assert proposed.data.result == "result-silent"
     assert [check.verdict for check in proposed.data.constraints] == ["unknown"]
+    assert proposed.data.constraints[0].note == "no_figure"
     assert any(gap.kind == "constraint" for gap in proposed.data.gaps)
+    (match,) = (await buyer(service).get("/v1/matches")).raise_for_status().json()["items"]
+    candidates = (await buyer(service).get(f"/v1/needs/{GAS}/candidates")).raise_for_status().json()["items"]
+    (silent_view,) = [candidate for candidate in candidates if candidate["result"] == "result-silent"]
+    for view in (match, silent_view):
+        assert [question["name"] for question in view["questions"]] == ["检测下限"]
+        assert view["constraints"][0]["evidence_need"] == "检测下限 ≤ 5 ppm"
 
 
 async def test_a_thousandfold_result_makes_no_storm(service: Service) -> None:

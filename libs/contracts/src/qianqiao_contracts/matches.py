@@ -199,7 +199,7 @@ class MatchRoute(Value):
 
 
 class NoMatchFound(EventData):
-    """Everything on offer was compared with a need and nothing fits. The search goes on; a match may still follow.
+    """All results on offer were searched for a need and none fits. The search goes on; a match may still follow.
 
     The subject is the answer's own id: one for each need, with one event for each material content of it.
     """
@@ -213,7 +213,7 @@ class NoMatchFound(EventData):
     need_title: Title | None = Field(
         default=None, description="需求名称；非公开需求缺 · Title of the need; absent if it is not open"
     )
-    looked_at: Count = Field(description="比对过的在架成果数 · Results on offer that were looked at")
+    looked_at: Count = Field(description="逐一比对过的最接近的成果数 · How many of the closest results were compared")
     gaps: Annotated[tuple[MatchGap, ...], within("reasons")] = Field(
         default=(), description="内容接近的成果差在哪里 · What is missing in those that come close"
     )

@@ -14,6 +14,7 @@ from qianqiao_contracts import NeedContent, NoMatchFound
 
 from matching.abstention import Abstention, is_answered
 from matching.copies import Copy
+from matching.engine.engine import Ranked
 from matching.nomatch import is_shown, missed, route_values
 from matching.pairs import Pair
 from matching.proposing import Market, Proposer
@@ -70,17 +71,18 @@ class Abstainer:
 
     async def _said(self, need: Copy[NeedContent]) -> NoMatchFound:
         shown = is_shown(need.content)
+        ranked = await self.proposer.rank(need)
         return NoMatchFound(
             need=need.id,
             party=need.content.party,
             need_title=need.content.title if shown else None,
-            looked_at=self.market.engine.results.size,
-            gaps=missed(need.content, await self._close(need)),
+            looked_at=len(ranked),
+            gaps=missed(need.content, await self._close(need, ranked)),
             routes=route_values(need.content, quote=shown),
         )
 
-    async def _close(self, need: Copy[NeedContent]) -> list[Pair]:
+    async def _close(self, need: Copy[NeedContent], ranked: Sequence[Ranked]) -> list[Pair]:
         """Return the pairs whose texts would do for a proposal."""
-        close = [ranked for ranked in await self.proposer.rank(need) if ranked.score.fits]
-        results = await self.market.results.get_many([ranked.id for ranked in close])
-        return [Pair.of(need, results[ranked.id], ranked.score) for ranked in close if ranked.id in results]
+        close = [candidate for candidate in ranked if candidate.score.fits]
+        results = await self.market.results.get_many([candidate.id for candidate in close])
+        return [Pair.of(need, results[one.id], one.score) for one in close if one.id in results]

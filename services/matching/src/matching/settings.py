@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from qianqiao_chassis.settings import ServiceSettings
 
 
@@ -66,4 +66,16 @@ class MatchingSettings(ServiceSettings):
         le=60,
         description="检索最多落后存储多少秒 / seconds by which a search may lag behind the store",
         examples=[1],
+    )
+    opensearch_url: SecretStr | None = Field(
+        None,
+        description="OpenSearch 地址，逗号分隔（可含用户名和密码，不会写入日志）；设置后匹配索引放在其中，各进程共用 / "
+        "addresses of OpenSearch, separated by commas (may hold user and password, never logged); "
+        "with it the index of matching is kept there and shared by all processes",
+        examples=["https://matching:…@search-1:9200,https://matching:…@search-2:9200"],
+    )
+    opensearch_ca_file: str | None = Field(
+        None,
+        description="OpenSearch 证书的 CA 文件（PEM）/ file of the CA that signed OpenSearch's certificate (PEM)",
+        examples=["/etc/qianqiao/opensearch-ca.pem"],
     )
