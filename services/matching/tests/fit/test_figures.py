@@ -34,7 +34,8 @@ def test_a_curve_never_falls_and_keeps_the_mean(pairs: list[tuple[float, bool]])
     points = curve(given_, answers)
     ys = [y for _, y in points]
     assert ys == sorted(ys)
-    assert ys[0] >= answers.min() and ys[-1] <= answers.max()
+    assert ys[0] >= answers.min()
+    assert ys[-1] <= answers.max()
     grid = corrected(np.linspace(0, 1, 50), points)
     assert (np.diff(grid) >= -1e-12).all()
 
@@ -108,5 +109,7 @@ def test_a_report_counts_each_proposal_in_one_band() -> None:
     some = [judged("a", 0.9, True), judged("a", 0.6, False), judged("a", 0.2, True)]
     told = report(some, {"高度": 0.8, "部分": 0.5}, 0.1)
     counted = {(line.kind, line.band): (line.proposed, line.right) for line in told.lines}
-    assert counted[("a", "高度")] == (1, 1) and counted[("a", "部分")] == (1, 0) and counted[("a", "all")] == (2, 1)
+    assert counted[("a", "高度")] == (1, 1)
+    assert counted[("a", "部分")] == (1, 0)
+    assert counted[("a", "all")] == (2, 1)
     assert told.whole().recall == pytest.approx(1 / 3)

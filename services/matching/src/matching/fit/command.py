@@ -138,6 +138,7 @@ def _origin(material: Material, model: Model, outcome: Outcome) -> dict[str, obj
         "verdicts": len(material.verdicts),
         "statistics": model.statistics.version,
         "fit": _FIT["version"],
+        "isotonic": outcome.isotonic,
         "held_back_log_loss": round(outcome.new.log_loss, 5),
         "held_back_precision": round(outcome.new.whole().precision, 4),
     }

@@ -14,7 +14,6 @@ import numpy as np
 
 from matching.fit.logistic import Floats
 
-
 MADE_BY_MODELS: Final = frozenset({"cosine"})
 """Features of the engine that come out of a trained model."""
 

@@ -37,9 +37,7 @@ def read(path: Path) -> Model:
     try:
         return from_bytes(path.read_bytes(), Lexicon.from_bytes)
     except (OSError, ModelDamagedError) as error:
-        raise FitError(
-            "model-unreadable", f"读不了模型文件 {path}：{error}", f"{path} is no model: {error}"
-        ) from error
+        raise FitError("model-unreadable", f"读不了模型文件 {path}：{error}", f"{path} is no model: {error}") from error
 
 
 def version_of(today: date) -> str:
