@@ -18,7 +18,6 @@ from matching.engine.items import Facets, Item
 from matching.engine.model import Model
 from matching.engine.phrases import coverage
 from matching.engine.reasons import explain
-from matching.engine.score import facet_effect
 from matching.engine.vectors import need_vector
 from matching.figures.checking import check_pair
 from qianqiao_contracts import MatchGap, MatchReason, Visibility
@@ -270,14 +269,17 @@ def test_nothing_is_quoted_from_what_is_not_open() -> None:
 
 
 def test_facets_help_and_harm_within_bounds_and_absence_does_neither() -> None:
+    def effect(result: Facets) -> float:
+        return score_pair(Item("n", "激光焊接", facets=need), Item("r", "激光焊接", facets=result)).facet_effect
+
     need = Facets(frozenset({"qianqiao:biomedicine"}), frozenset({"技术转让"}), 7, 1_000)
-    assert facet_effect(need, Facets(), MODEL) == 0
+    assert effect(Facets()) == 0
     good = Facets(frozenset({"qianqiao:biomedicine"}), frozenset({"技术转让"}), 8, 900)
     bad = Facets(frozenset({"qianqiao:artificial_intelligence"}), frozenset({"技术许可"}), 1, 2_000)
-    assert 0 < facet_effect(need, good, MODEL) < 1
-    assert -2 < facet_effect(need, bad, MODEL) < -1
+    assert 0 < effect(good) < 1
+    assert -2 < effect(bad) < -1
     other_scheme = Facets(frozenset({"gbt4754:C40"}))
-    assert facet_effect(need, other_scheme, MODEL) == 0
+    assert effect(other_scheme) == 0
 
 
 def test_bands_have_thresholds() -> None:

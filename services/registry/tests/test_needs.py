@@ -199,7 +199,9 @@ async def test_english_is_told_exactly_where_the_chinese_is(world: World, visibi
 @pytest.mark.parametrize("field", ["title_en", "difficulty_en"])
 async def test_contact_data_in_english_is_refused_too(world: World, field: str) -> None:
     problem = world.h.problem(
-        await world.firm.post("/v1/needs", json={**NEED, **ENGLISH, field: "call 13800138000 for the drawing"})
+        await world.firm.post(
+            "/v1/needs", json={**NEED, "party": FIRM, **ENGLISH, field: "call 13800138000 for the drawing"}
+        )
     )
     assert problem["code"] == "contact-data-in-public-text"
 

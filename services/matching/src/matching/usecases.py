@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.errors import NotFound
@@ -15,6 +15,7 @@ from matching.abstaining import Abstainer
 from matching.copies import Change, Copy, Status
 from matching.domain import OPEN, Look, Match, decline_reason
 from matching.engine.contents import result_item
+from matching.pages import read_all
 from matching.pairs import Pair
 from matching.proposing import Market, Proposer
 from matching.together import together
@@ -22,7 +23,14 @@ from matching.together import together
 _PAGE: Final = 200
 _SIDE_BY_SIDE: Final = 4
 
-type Refill = Callable[[Match], Awaitable[None]]
+
+class Refill(Protocol):
+    """Has looked at what may take the place of a match that was refused; `later`: once that is written, too."""
+
+    async def __call__(self, match: Match, *, later: bool) -> None:
+        """Write it down."""
+
+
 type OnListings = Callable[[datetime, datetime], Awaitable[None]]
 """Sees to what else depends on listings, once some changed in a span of time."""
 
@@ -145,14 +153,8 @@ class Matching:
         await self._refresh_all(list(dict.fromkeys([*fitting, *(match.proposal.pair[0] for match in matches)])))
 
     async def _matches_of_result(self, result_id: str) -> list[Match]:
-        """Those that a change of the result may change: open ones, read page by page."""
-        found: list[Match] = []
-        where = {"proposal.result": result_id, "state": {"$in": sorted(OPEN)}}
-        while True:
-            page = await self.market.matches.select(where, limit=_PAGE, after=found[-1].id if found else None)
-            found += page
-            if len(page) < _PAGE:
-                return found
+        """Those that a change of the result may change: open ones."""
+        return await read_all(self.market.matches, {"proposal.result": result_id, "state": {"$in": sorted(OPEN)}})
 
     async def _refresh_all(self, needs: Sequence[str]) -> None:
         slots = asyncio.Semaphore(_SIDE_BY_SIDE)
@@ -193,7 +195,7 @@ class Matching:
         if refused.proposal.need is not None:
             await self.second.name(refused.proposal.need, later=later)
         else:
-            await self.refills[refused.proposal.kind](refused)
+            await self.refills[refused.proposal.kind](refused, later=later)
 
     async def look_again(self, look: Look) -> None:
         """Refresh the needs that a look covers, where any result changed at about the same time; tell those that still

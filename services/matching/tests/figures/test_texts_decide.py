@@ -25,7 +25,7 @@ from qianqiao_contracts import (
 from .made import asked, needing, offering
 
 RULES = Rules(per_need=5, per_day=5, per_institution=2, answer_within=timedelta(days=14))
-GOOD = Score(0.9, 0.9, 0.9, 0.9, 0.0, 0.9)
+GOOD = Score(0.9, 0.9, 0.9, 0.9, 0.9, 0.0, 0.9, 0.9, "高度")
 
 
 def check(constraint: Constraint, summary: str, *measured: Measured) -> ConstraintCheck:
@@ -245,3 +245,49 @@ def test_nothing_is_quoted_or_asked_of_what_is_not_open() -> None:
     assert "抗压强度" not in said
     open_pair = Pair.of(Copy("need", (1, 0), needing(asked("抗压强度", "≥", 51, "MPa")), True), pair.result, GOOD)
     assert [question.name for question in candidate_view(open_pair).questions] == ["抗压强度"]
+
+
+SAID = st.lists(
+    st.sampled_from(
+        [
+            *"0159,.-~±×^/()%，。；、\n\x00😀",
+            "10^",
+            "精度",
+            "强度",
+            "寿命",
+            "不大于",
+            "以上",
+            "达到",
+            "mm",
+            "MPa",
+            "℃",
+            "万",
+            "次",
+            "quux",
+        ]
+    ),
+    min_size=1,
+    max_size=80,
+).map(lambda pieces: "说" + "".join(pieces))
+CONSTRAINTS = st.lists(
+    st.builds(
+        asked,
+        st.sampled_from(["精度", "强度", "寿命"]),
+        st.sampled_from("≥≤><="),
+        st.floats(-1e9, 1e9),
+        st.sampled_from(["mm", "MPa", "℃", "", "quux", "万次"]),
+    ),
+    max_size=6,
+)
+
+
+@given(SAID, SAID, CONSTRAINTS)
+@settings(deadline=None)
+def test_any_texts_are_checked_and_unknown_is_never_met(asks: str, says: str, constraints: list[Constraint]) -> None:
+    wanted = needing(*constraints, difficulty=asks)
+    checks = check_pair(wanted, offering(says))
+    assert len(checks) >= len(constraints)
+    for found in checks:
+        assert (found.verdict is Verdict.MET) <= (found.result is not None and found.evidence_result is not None)
+        assert found.note != "contradictory" or found.verdict is not Verdict.MET
+    assert len(questions(checks)) <= len(checks)

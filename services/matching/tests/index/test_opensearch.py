@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from itertools import zip_longest
 
 import pytest
 from matching.engine.index.opensearch_client import IndexUnavailable, OpenSearchClient, RequestRefused
@@ -61,10 +62,9 @@ async def test_whatever_the_order_in_which_processes_write_the_newest_is_held(op
         others = [await opened(opensearch_url, baked) for _ in range(2)]
 
         async def write(writer: OpenSearchIndex) -> None:
-            mine = [each for states in histories for each in states]
-            chance.shuffle(mine)
-            for start in range(0, len(mine), 60):
-                await writer.write(mine[start : start + 60], str(start))
+            orders = [chance.sample(states, len(states)) for states in histories]
+            for number, some in enumerate(zip_longest(*orders)):
+                await writer.write([each for each in some if each is not None], str(number))
 
         await asyncio.gather(*(write(writer) for writer in (index, *others)))
         assert await index.get([states[0].id for states in histories]) == {
@@ -116,6 +116,23 @@ async def test_two_processes_that_build_at_once_fill_one_and_both_may_publish(op
         assert (first.size, first.position) == (21, "two")
         await first.close()
         await second.close()
+
+
+async def test_who_still_fills_what_another_has_published_does_not_move_its_position(opensearch_url: str) -> None:
+    async with fresh(opensearch_url) as (index, baked):
+        quick, slow = [await OpenSearchIndex.build(OpenSearchClient(opensearch_url), KIND, baked) for _ in range(2)]
+        await quick.write([entry("a", ["甲烷"]), entry("b", ["甲烷"])], "all")
+        await quick.publish()
+        await slow.write([entry("a", ["甲烷"])], "half")
+        await index.refresh()
+        assert state(index) == (2, "all")
+        await slow.write([entry("b", ["甲烷"]), entry("c", ["甲烷"])], "all, later")
+        await slow.publish()
+        assert slow.published
+        await slow.refresh()
+        assert state(slow) == (3, "all")
+        await quick.close()
+        await slow.close()
 
 
 async def test_one_left_half_filled_is_taken_up_again(opensearch_url: str, client: OpenSearchClient) -> None:

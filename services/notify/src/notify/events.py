@@ -31,7 +31,7 @@ from notify.usecases.planning import Planner
 from notify.views import Contacts, PartyNames
 
 _CONTACT = ("person_name", "email", "mobile", "locale", "channels", "consents")
-_MATCH = ("kind", "party_a", "party_b", "need", "result", "need_title", "result_title")
+_MATCH = ("kind", "party_a", "party_b", "need", "result", "need_title", "result_title", "offer_title")
 _AGREEMENT = ("parties", "title", "kind")
 
 TOLD: dict[type[EventData], tuple[str, ...]] = {

@@ -25,6 +25,11 @@ VERSION: Final = f"zh-rjieba-0.2.2/{_TABLE['version']}/{folding.VERSION}"
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 _RUN = re.compile(rf"[{_HAN}]+|[a-z0-9\u00b5\u0370-\u03ff]+(?:[.\-_/+][a-z0-9\u00b5\u0370-\u03ff]+)*")
 _IS_HAN = re.compile(rf"[{_HAN}]")
+HAN: Final = _HAN
+"""Chinese characters, as the inside of a set of a regular expression."""
+LATIN: Final = r"[a-z0-9\u00b5\u0370-\u03ff]+(?:[.\-_/+][a-z0-9\u00b5\u0370-\u03ff]+)*"
+"""A run of letters and digits in folded text, as a regular expression."""
+RUN_LIMIT: Final = _RUN_LIMIT
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
 
 

@@ -1,6 +1,7 @@
 """What the engine knows of a need and of a result: their texts by field, and their facets."""
 
 from dataclasses import dataclass
+from datetime import date
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,19 @@ class Facets:
     """Need: wished at delivery. Result: reached."""
     fen: int | None = None
     """Need: the most it would pay. Result: the least it asks."""
+    region: int | None = None
+    """Code of GB/T 2260, six digits."""
+    confirmed: date | None = None
+    """When its owner last confirmed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """A vector of a language model, reduced to whole numbers from -127 to 127, one byte each."""
+
+    space: int
+    """32-bit number of the space it lives in; vectors of two spaces are never compared."""
+    values: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,7 @@ class Item:
     facets: Facets = Facets()
     title_en: str = ""
     """The title in English, where there is one; English keywords and texts stand among the others."""
+    embedding: Embedding | None = None
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:

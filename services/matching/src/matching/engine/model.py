@@ -11,11 +11,31 @@ from functools import cache
 from typing import Any, Final, Protocol
 
 from matching.engine import analyzer
+from matching.engine.layout import FORMAT
 from matching.engine.statistics import Statistics
 from matching.engine.tables import table
 
-FORMAT: Final = 1
-"""Number of the format of vectors; a vector of another format is damage."""
+_KINDS: Final = ("", "_cosine", "_title", "_keywords", "_body", "_reverse")
+COVERAGES: Final = tuple(f"{unit}{kind}" for unit in ("word", "pair") for kind in _KINDS)
+"""By words and by pairs of characters, terms weighing the square of what they say: how much of the need the result
+covers; how alike the two are as vectors; how much of the need its title, keywords and body have; how much of the result
+the need has. All between 0 and 1."""
+LOCAL: Final = ("word_local", "pair_local")
+"""The first of them once more, counting for more what few of the results beside it have. They may order, not decide."""
+FACETS: Final = ("sector_same", "sector_other", "mode_none", "trl_missing", "price_over", "region_same", "years_stale")
+"""Facts compared: whether, but for the levels of TRL and the years by which a result was confirmed before the need."""
+FEATURES: Final = frozenset(
+    [
+        *(
+            prefix + name + suffix
+            for name in COVERAGES
+            for prefix, suffix in (("", ""), ("log_", ""), ("", "_of_best"))
+        ),
+        "cosine",
+        *FACETS,
+    ]
+)
+"""Everything that may have a coefficient."""
 
 
 class Lexicon(Protocol):
@@ -33,13 +53,18 @@ class Lexicon(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """From features to a probability, and from there to a band. Coefficients act on the log-odds."""
+    """From features to a probability, and from there to a band: a logistic regression."""
 
     version: str
-    probability: Mapping[str, float]
-    facets: Mapping[str, float]
+    intercept: float
+    floor: float
+    """Added to a feature before its logarithm is taken."""
+    coefficients: Mapping[str, float]
+    """By feature: its name, `log_` and its name, or its name and `_of_best` (features.py, FEATURES below)."""
     bands: Mapping[str, float]
     """Least probability of each band."""
+    ranking: Mapping[str, float]
+    """Coefficients of what a list is ordered by, on the features and on LOCAL; empty: by the log-odds."""
 
     @property
     def propose_from(self) -> float:
@@ -48,22 +73,35 @@ class Calibration:
 
     def band_of(self, probability: float) -> str | None:
         """Return the name of the band, None below the least probability that is proposed."""
-        for name, least in sorted(self.bands.items(), key=lambda band: -band[1]):
-            if probability >= least:
-                return name
-        return None
+        if probability < self.propose_from:
+            return None
+        return max((least, name) for name, least in self.bands.items() if probability >= least)[1]
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Calibration":
-        """Return the calibration that a table holds."""
-        numbers = {
-            name: {k: float(v) for k, v in data[name].items() if k != "source"} for name in ("probability", "facets")
-        }
+        """Return the calibration that a table holds (data/bands.toml). Raises ValueError."""
+        coefficients = {name: float(value) for name, value in data["coefficients"].items() if name != "source"}
+        ranking = {name: float(value) for name, value in data.get("ranking", {}).items() if name != "source"}
+        if unknown := sorted((set(coefficients) - FEATURES) | (set(ranking) - FEATURES - set(LOCAL))):
+            raise ValueError(f"unknown features: {', '.join(unknown)}")
         bands = {name: float(least) for name, least in data["bands"]["least"].items()}
-        return cls(str(data["version"]), numbers["probability"], numbers["facets"], bands)
+        settings = data["probability"]
+        return cls(
+            str(data["version"]), float(settings["intercept"]), float(settings["floor"]), coefficients, bands, ranking
+        )
+
+    def table(self) -> dict[str, Any]:
+        """Return the calibration as `read` takes it."""
+        return {
+            "version": self.version,
+            "probability": {"intercept": self.intercept, "floor": self.floor},
+            "coefficients": dict(self.coefficients),
+            "ranking": dict(self.ranking),
+            "bands": {"least": dict(self.bands)},
+        }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """What a score depends on beside two items."""
 

@@ -1,19 +1,31 @@
-"""Which words of a need a result covers, joined back into the phrases in which they stand; and which it does not."""
+"""Which words of a need a result covers, joined back into the phrases in which they stand; and which it does not.
+
+Shares come from the vectors, so they add up to the coverage of the score, to the rounding of a step. The result's text
+is asked only for what is shown: a phrase is named where it stands there as it stands in the need, else its parts are.
+"""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
-from matching.engine.analyzer import Token, bigrams, fold, tokens
+from matching.engine.analyzer import fold, is_han, tokens
+from matching.engine.features import SHARE_STEPS, meet_results, term_of, word_parts
 from matching.engine.items import Item
-from matching.engine.vectors import LEAST_MASS, query_weights, word_saturations
+from matching.engine.layout import NEED, RESULT, read
+from matching.engine.model import Model
+from matching.engine.statistics import SQUARE, SQUARES
+from matching.engine.tables import word_set
+from matching.engine.vectors import CAP, MASS_UNIT, need_vector, result_vector
 from matching.engine.weights import is_known
 
 _SENTENCE: Final = re.compile(r"[^。；;！!？?\n]+")
 _EVIDENCE: Final = 160
 _LEAST_GAP: Final = 0.01
 """A gap with a smaller share is not worth a reader's time."""
+_FIELDS: Final = ("title", "keywords", "body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,105 +49,245 @@ class Coverage:
     missing: tuple[Phrase, ...]
 
 
+type _Shares = Mapping[int, float]
+"""By term of the need: its part of all that the need asks for, as far as a result covers it."""
+
+
+class _Place(NamedTuple):
+    """A word of the need where it stands in a field of its text."""
+
+    field: int
+    start: int
+    end: int
+    word: str
+    term: int
+    weight: float
+
+
+class _Where(NamedTuple):
+    """A stretch of a field of the result."""
+
+    field: int
+    start: int
+    end: int
+
+
+class _Run(NamedTuple):
+    """Neighbouring words of a need that stand together in the result, too."""
+
+    places: Sequence[_Place]
+    where: _Where
+
+    @property
+    def terms(self) -> set[int]:
+        return {place.term for place in self.places}
+
+
+@lru_cache(maxsize=64)
+def asked(need: Item, model: Model) -> "Asked":
+    """Return a need ready for explaining; the same for one after the other of its results."""
+    return Asked(need, model)
+
+
+def coverage(need: Item, result: Item, model: Model | None = None) -> Coverage:
+    """Explain the word coverage of a pair."""
+    model = model or Model.shipped()
+    return asked(need, model).coverages([result_vector(result, model).vector], [result])[0]
+
+
+class Asked:
+    """A need made ready for explaining: its words where they stand, and how its terms are called in vectors."""
+
+    def __init__(self, need: Item, model: Model) -> None:
+        self._texts = [_Field.of(text) for _, text in need.fields]
+        self._vector = read([need_vector(need, model).vector], NEED)
+        self._mass = float(self._vector.header["masses"][0, 0]) * MASS_UNIT
+        found = [(field, token) for field, text in enumerate(self._texts) for token in tokens(text.folded)]
+        known = model.statistics.known([token.word for _, token in found])
+        self._places = [
+            _Place(field, token.start, token.end, token.word, term_of(word), float(SQUARES[word.level]) / SQUARE)
+            for (field, token), word in zip(found, known, strict=True)
+        ]
+        self._often = Counter(place.term for place in self._places)
+        self._translated = _translated(self._places, model)
+
+    def coverages(
+        self, vectors: Sequence[bytes | memoryview], results: Sequence[Item], *, phrases: int = 5, missing: int = 4
+    ) -> list[Coverage]:
+        """Explain the word coverage of results by the weightiest `phrases` and gaps. Raises IndexDamagedError."""
+        explained = []
+        for shares, result in zip(self._shares(vectors), results, strict=True):
+            texts = [_Field.of(text) for _, text in result.fields]
+            total = sum(shares.values())
+            named, used = self._phrases(shares, texts, phrases)
+            rest = max(0.0, total - sum(shares[term] for term in used))
+            explained.append(Coverage(total, named, rest, self._missing(shares, texts, missing)))
+        return explained
+
+    def _shares(self, vectors: Sequence[bytes | memoryview]) -> Sequence[_Shares]:
+        shares: list[dict[int, float]] = [{} for _ in vectors]
+        if not vectors:
+            return []
+        results = read(vectors, RESULT)
+        words = meet_results(self._vector, results).words
+        scale = SHARE_STEPS * SQUARE * self._mass
+        parts = word_parts(words, results).tolist()
+        for owner, term, part in zip(words.owner.tolist(), words.terms.tolist(), parts, strict=True):
+            shares[owner][term] = part / scale
+        return shares
+
+    def _phrases(self, shares: _Shares, texts: Sequence["_Field"], most: int) -> tuple[tuple[Phrase, ...], set[int]]:
+        """The weightiest runs, each term counted in one of them only; and the terms so counted."""
+        runs = [*self._runs(shares, texts), *self._by_translation(shares, texts)]
+        used: set[int] = set()
+        found: list[Phrase] = []
+        while len(found) < most:
+            worth = [(sum(shares[term] for term in run.terms - used), -at) for at, run in enumerate(runs)]
+            share, at = max(worth, default=(0.0, 0))
+            if share <= 0:
+                break
+            best = runs[-at]
+            used |= best.terms
+            found.append(self._phrase(best, share, texts))
+        return tuple(found), used
+
+    def _phrase(self, run: _Run, share: float, texts: Sequence["_Field"]) -> Phrase:
+        first, last, where = run.places[0], run.places[-1], run.where
+        need, result = self._texts[first.field], texts[where.field]
+        start, end = first.start, last.end
+        if first.term in self._translated and first.term not in self._often:
+            text = f"{need.original[start:end]}→{result.original[where.start : where.end]}"
+        else:
+            start, end = _widened(need.folded, start, end, result.folded)
+            text = need.original[start:end]
+        heaviest = max(run.places, key=lambda place: (place.weight, place.word))
+        return Phrase(text, _FIELDS[where.field], share, need.sentence(heaviest.start), result.sentence(where.start))
+
+    def _runs(self, shares: _Shares, texts: Sequence["_Field"]) -> Iterator[_Run]:
+        """Runs of neighbouring words that a result has, parted where they do not stand together there."""
+        run: list[_Place] = []
+        for place in self._places:
+            follows = run and run[-1].field == place.field and run[-1].end == place.start
+            if run and not (follows and place.term in shares):
+                yield from self._parted(run, texts)
+                run = []
+            if place.term in shares:
+                run.append(place)
+        yield from self._parted(run, texts)
+
+    def _parted(self, run: Sequence[_Place], texts: Sequence["_Field"]) -> Iterator[_Run]:
+        begin = 0
+        while begin < len(run):
+            folded = self._texts[run[begin].field].folded
+            for end in range(len(run), begin, -1):
+                where = _find(folded[run[begin].start : run[end - 1].end], texts)
+                if where is None and end == begin + 1:
+                    where = _find_word(run[begin].word, texts)
+                if where is not None:
+                    yield _Run(run[begin:end], where)
+                    break
+            begin = max(begin + 1, end if where is not None else 0)
+
+    def _by_translation(self, shares: _Shares, texts: Sequence["_Field"]) -> Iterator[_Run]:
+        for term, (place, translation) in self._translated.items():
+            if term in shares and term not in self._often and (where := _find_word(translation, texts)):
+                yield _Run([place._replace(term=term)], where)
+
+    def _missing(self, shares: _Shares, texts: Sequence["_Field"], most: int) -> tuple[Phrase, ...]:
+        """The weightiest runs of words that the result has neither itself nor translated."""
+        covered = set(shares) | {self._translated[term][0].term for term in shares if term in self._translated}
+        runs: list[list[_Place]] = []
+        for place in self._places:
+            if place.term in covered or not place.weight or not is_known(place.word):
+                continue
+            if runs and runs[-1][-1].end == place.start and runs[-1][-1].field == place.field:
+                runs[-1].append(place)
+            else:
+                runs.append([place])
+        gaps: list[Phrase] = []
+        told: set[int] = set()
+        for run in sorted(runs, key=lambda run: (-self._worth(run), run[0].start)):
+            share = self._worth([place for place in run if place.term not in told])
+            text = self._texts[run[0].field]
+            if len(gaps) == most or share < _LEAST_GAP:
+                break
+            told |= {place.term for place in run}
+            if _find(text.folded[run[0].start : run[-1].end], texts) is None:
+                said = text.original[run[0].start : run[-1].end]
+                gaps.append(Phrase(said, _FIELDS[run[0].field], share, text.sentence(run[0].start), None))
+        return tuple(gaps)
+
+    def _worth(self, run: Sequence[_Place]) -> float:
+        weights = {place.term: place.weight * min(CAP, self._often[place.term]) for place in run}
+        return sum(weights.values()) / self._mass
+
+
+def _translated(places: Sequence[_Place], model: Model) -> dict[int, tuple[_Place, str]]:
+    """Terms that are looked for as translations, with the word they translate."""
+    if model.lexicon is None:
+        return {}
+    pairs = [(place, other) for place in places if place.weight for other, _ in model.lexicon.translations(place.word)]
+    known = model.statistics.known([other for _, other in pairs])
+    found: dict[int, tuple[_Place, str]] = {}
+    for pair, word in zip(pairs, known, strict=True):
+        found.setdefault(term_of(word), pair)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """Neighbouring words of one field."""
+class _Field:
+    """A text as it is compared and as it was written; places hold in both."""
 
-    field: str
-    text: str
-    words: tuple[str, ...]
+    folded: str
+    original: str
 
-
-def coverage(need: Item, result: Item, *, phrases: int = 5, missing: int = 4) -> Coverage:
-    """Explain the word coverage of a pair by its `phrases` weightiest phrases and `missing` weightiest gaps."""
-    weighted = query_weights(need)
-    mass = max(sum(weighted.values()), LEAST_MASS)
-    saturations = word_saturations(result)
-    shares = {
-        word: weight * saturations[word] / mass for word, weight in weighted.items() if saturations.get(word, 0) > 0
-    }
-    covered, used = _phrases(_runs(result, shares, frozenset(bigrams(need.text))), shares, phrases, need, result)
-    absent = {word: weight / mass for word, weight in weighted.items() if word not in saturations and is_known(word)}
-    folded_result = fold(result.text)
-    gaps, _ = _phrases(_runs(need, absent, frozenset()), absent, missing + 4, need, None)
-    total = sum(shares.values())
-    rest = total - sum(shares[word] for word in used)
-    return Coverage(
-        total,
-        covered,
-        max(rest, 0.0),
-        tuple(gap for gap in gaps if gap.share >= _LEAST_GAP and fold(gap.text) not in folded_result)[:missing],
-    )
-
-
-def _phrases(
-    found_runs: Iterable[_Run], shares: Mapping[str, float], most: int, need: Item, result: Item | None
-) -> tuple[tuple[Phrase, ...], set[str]]:
-    """The weightiest runs, each word counted in one of them only; and the words so counted."""
-    runs = list(found_runs)
-    used: set[str] = set()
-    found: list[Phrase] = []
-    while len(found) < most:
-        worth = [(sum(shares[word] for word in set(run.words) - used), run) for run in runs]
-        share, best = max(worth, key=lambda pair: (pair[0], -len(pair[1].text), pair[1].text), default=(0.0, None))
-        if best is None or share <= 0:
-            break
-        word = max(set(best.words) - used, key=lambda word: (shares[word], word))
-        used.update(best.words)
-        found.append(
-            Phrase(best.text, best.field, share, _sentence(need, word), _sentence(result, word) if result else None)
-        )
-    return tuple(found), used
-
-
-def _runs(item: Item, shares: Mapping[str, float], pairs: frozenset[str]) -> Iterator[_Run]:
-    """Runs of neighbouring words that are in `shares`, widened by characters that `pairs` connect to them.
-
-    Widening mends words that segmentation cut differently on the two sides; it changes what is shown, not what counts.
-    """
-    for name, text in item.fields:
+    @classmethod
+    def of(cls, text: str) -> "_Field":
         folded = fold(text)
-        original = text if len(text) == len(folded) else folded  # positions hold only where folding kept the length
-        for run in _neighbours(folded, shares):
-            start, end = _widened(folded, run[0].start, run[-1].end, pairs)
-            yield _Run(name, original[start:end], tuple(token.word for token in run))
+        return cls(folded, text if len(text) == len(folded) else folded)
+
+    def sentence(self, place: int) -> str | None:
+        """The sentence around a place, cut around it where it is long."""
+        for match in _SENTENCE.finditer(self.original):
+            if match.start() <= place < match.end():
+                sentence = match.group().strip()
+                if len(sentence) <= _EVIDENCE:
+                    return sentence
+                at = place - match.start() - (len(match.group()) - len(match.group().lstrip()))
+                start = max(0, min(at - _EVIDENCE // 3, len(sentence) - _EVIDENCE))
+                return f"…{sentence[start : start + _EVIDENCE]}…"
+        return None
 
 
-def _neighbours(folded: str, shares: Mapping[str, float]) -> Iterator[list[Token]]:
-    run: list[Token] = []
-    for token in tokens(folded):
-        if run and (token.word not in shares or token.start != run[-1].end):
-            yield run
-            run = []
-        if token.word in shares:
-            run.append(token)
-    if run:
-        yield run
+def _find(text: str, texts: Sequence[_Field]) -> _Where | None:
+    """Where a stretch of text stands first: title, keywords, body."""
+    for number, field in enumerate(texts):
+        if (at := field.folded.find(text)) >= 0:
+            return _Where(number, at, at + len(text))
+    return None
 
 
-def _widened(folded: str, start: int, end: int, pairs: frozenset[str]) -> tuple[int, int]:
-    while start > 0 and folded[start - 1 : start + 1] in pairs:
+def _find_word(word: str, texts: Sequence[_Field]) -> _Where | None:
+    """Where a word stands first, though it be written otherwise (another form of a stem, another region's word)."""
+    for number, field in enumerate(texts):
+        for token in tokens(field.folded):
+            if token.word == word:
+                return _Where(number, token.start, token.end)
+    return None
+
+
+def _widened(folded: str, start: int, end: int, other: str) -> tuple[int, int]:
+    """Widen a stretch by Chinese characters as long as it still stands in the other text, too.
+
+    It mends what segmentation cut differently on the two sides; it changes what is shown, not what counts.
+    """
+    stop = word_set("analyzer", "stop")
+
+    def widens(character: str) -> bool:
+        return is_han(character) and character not in stop
+
+    while start > 0 and widens(folded[start - 1]) and folded[start - 1 : end] in other:
         start -= 1
-    while end < len(folded) and folded[end - 1 : end + 1] in pairs:
+    while end < len(folded) and widens(folded[end]) and folded[start : end + 1] in other:
         end += 1
     return start, end
-
-
-def _sentence(item: Item, word: str) -> str | None:
-    """The first sentence in which a word stands, cut around the word where it is long."""
-    for _, text in item.fields:
-        folded = fold(text)
-        place = next((token.start for token in tokens(folded) if token.word == word), None)
-        if place is None:
-            continue
-        original = text if len(text) == len(folded) else folded
-        for match in _SENTENCE.finditer(original):
-            if not match.start() <= place < match.end():
-                continue
-            sentence = match.group().strip()
-            if len(sentence) <= _EVIDENCE:
-                return sentence
-            at = place - match.start() - (len(match.group()) - len(match.group().lstrip()))
-            start = max(0, min(at - _EVIDENCE // 3, len(sentence) - _EVIDENCE))
-            return f"…{sentence[start : start + _EVIDENCE]}…"
-    return None

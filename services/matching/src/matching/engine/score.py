@@ -1,33 +1,23 @@
 """The one score of a need and a result: how much of the need the result covers, as a probability.
 
-It depends on the two items and on versioned data, on nothing else: not on the collection, the direction in which the
-pair was found, or the order of arrival.
+It depends on the two items and a versioned model; and, where several results stand beside one need, on the best of
+them, since half a coverage means much when nothing covers more and little beside one that covers all. `score_results`
+with everything that is open is therefore the canonical place. A pair scored alone stands beside nothing better: its
+probability is an upper bound.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from matching.engine.items import Facets
-from matching.engine.model import Calibration, Model
-from matching.engine.vectors import (
-    IN_TITLE,
-    SATURATION_STEPS,
-    WEIGHT_STEPS,
-    NeedVector,
-    ResultVector,
-    read_need,
-    read_result,
-)
+from matching.engine.features import Floats, absolute, local, meet_needs, meet_results, relative
+from matching.engine.layout import NEED, RESULT, read
+from matching.engine.model import COVERAGES, FACETS, Calibration, Model
 
-type Floats = npt.NDArray[np.float64]
-type Integers = npt.NDArray[np.int64]
-
-_SIEVE: Final = 1 << 16
+_DIGITS: Final = 4
+_ODDS_DIGITS: Final = 9
+"""Digits of the log-odds that count; beyond them processors may differ."""
 
 
 class Score(NamedTuple):
@@ -37,8 +27,12 @@ class Score(NamedTuple):
     bigram_coverage: float
     title_coverage: float
     reverse_coverage: float
+    cosine: float
     facet_effect: float
+    """What the facts add to the log-odds; 0 for what either side does not say."""
     probability: float
+    order: float
+    """The greater, the earlier in a list; it may depend on everything listed beside it, the probability does not."""
     band: str | None = None
     """Name of the band, None below the least probability that is proposed."""
 
@@ -48,148 +42,83 @@ class Score(NamedTuple):
         return self.band is not None
 
 
-def facet_effect(need: Facets, result: Facets, model: Model) -> float:
-    """Return what the facts add to the log-odds; bounded, and 0 for what either side does not say."""
-    rules = model.calibration.facets
-    effect = _sector_effect(need.sectors, result.sectors, rules)
-    if need.trl is not None and result.trl is not None and result.trl < need.trl:
-        effect += max(rules["trl_most"], rules["trl_per_level"] * (need.trl - result.trl))
-    if need.fen is not None and result.fen is not None and need.fen < result.fen:
-        effect += rules["price"]
-    if need.modes and result.modes and not need.modes & result.modes:
-        effect += rules["mode"]
-    return effect
+def score_results(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> list[Score]:
+    """Score the results that stand beside each other for one need, in their order.
+
+    Raises IndexDamagedError for a damaged vector.
+    """
+    if not results:
+        return []
+    calibration = model.calibration
+    asked, offered = read([need], NEED), read(results, RESULT)
+    meeting = meet_results(asked, offered)
+    features = absolute(meeting, asked, offered)
+    bounds = probabilities(features | _alone(len(results)), calibration)
+    # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
+    features |= relative(features, bounds >= calibration.propose_from)
+    order = None
+    if calibration.ranking:
+        order = _weighed(features | local(meeting, asked, offered), calibration.ranking, calibration.floor)
+    return _scores(features, calibration, order)
 
 
-def _sector_effect(need: frozenset[str], result: frozenset[str], rules: Mapping[str, float]) -> float:
-    if need & result:
-        return rules["sector_same"]
-    schemes = {code.partition(":")[0] for code in need} & {code.partition(":")[0] for code in result}
-    return rules["sector_other"] if schemes else 0.0
+def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
+    """Score one result against many needs, in their order, each as if the result stood alone beside the need.
+
+    The same figures, to the last digit, as `score_results` gives for that result alone. Raises IndexDamagedError.
+    """
+    if not needs:
+        return []
+    asked, offered = read(needs, NEED), read([result], RESULT)
+    features = absolute(meet_needs(asked, offered), asked, offered)
+    return _scores(features | _alone(len(needs)), model.calibration, None)
 
 
-def score_results(asked: bytes, offered: Sequence[bytes | memoryview], model: Model) -> list[Score]:
-    """Score many results against one need, in their order. Raises IndexDamagedError for a damaged vector."""
-    need, results = read_need(asked), [read_result(vector) for vector in offered]
-    hits = _meet(need.words, [result.words for result in results])
-    pairs = _meet(need.bigrams, [result.bigrams for result in results])
-    return _scores(
-        _Hits(
-            hits.owner,
-            weights=hits.of_query(need.weights),
-            frequencies=hits.of_query(need.frequencies),
-            saturations=hits.of_candidates([result.saturations for result in results]),
-            flags=hits.of_candidates([result.flags for result in results]),
-        ),
-        pairs.owner,
-        pairs.of_query(need.bigram_weights) * pairs.of_candidates([result.bigram_saturations for result in results]),
-        [(need, result) for result in results],
-        model,
-    )
+def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> dict[str, Floats]:
+    """Return every feature of results that stand beside each other for one need, as `score_results` takes them.
+
+    Raises IndexDamagedError.
+    """
+    asked, offered = read([need], NEED), read(results, RESULT)
+    meeting = meet_results(asked, offered)
+    features = absolute(meeting, asked, offered)
+    bounds = probabilities(features | _alone(len(results)), model.calibration)
+    return features | relative(features, bounds >= model.calibration.propose_from) | local(meeting, asked, offered)
 
 
-def score_needs(asked: Sequence[bytes | memoryview], offered: bytes, model: Model) -> list[Score]:
-    """Score one result against many needs, in their order; the same figures as `score_results`, to the last digit."""
-    needs, result = [read_need(vector) for vector in asked], read_result(offered)
-    hits = _meet(result.words, [need.words for need in needs])
-    pairs = _meet(result.bigrams, [need.bigrams for need in needs])
-    return _scores(
-        _Hits(
-            hits.owner,
-            weights=hits.of_candidates([need.weights for need in needs]),
-            frequencies=hits.of_candidates([need.frequencies for need in needs]),
-            saturations=hits.of_query(result.saturations),
-            flags=hits.of_query(result.flags),
-        ),
-        pairs.owner,
-        pairs.of_candidates([need.bigram_weights for need in needs]) * pairs.of_query(result.bigram_saturations),
-        [(need, result) for need in needs],
-        model,
-    )
+def _alone(pairs: int) -> dict[str, Floats]:
+    """What is relative to the best, for pairs that stand alone: they are the best."""
+    return {f"{name}_of_best": np.ones(pairs) for name in COVERAGES}
 
 
-@dataclass(frozen=True, slots=True)
-class _Hits:
-    """One entry for each word that a need and a result share: whose pair it is, and what both say of it."""
-
-    owner: Integers
-    weights: Integers
-    frequencies: Integers
-    saturations: Integers
-    flags: Integers
+def probabilities(features: Mapping[str, Floats], calibration: Calibration) -> Floats:
+    """Return the probability of every pair, rounded. What shares nothing with the need does not fit it."""
+    odds = calibration.intercept + _weighed(features, calibration.coefficients, calibration.floor)
+    probability = 1 / (1 + np.exp(-np.clip(np.round(odds, _ODDS_DIGITS), -700, 700)))
+    shared = (features["word"] > 0) | (features["pair"] > 0) | (features["cosine"] > 0)
+    return np.round(np.where(shared, probability, 0.0), _DIGITS)
 
 
-def _scores(
-    hits: _Hits,
-    pair_owner: Integers,
-    pair_products: Integers,
-    pairs: Sequence[tuple[NeedVector, ResultVector]],
-    model: Model,
-) -> list[Score]:
-    def summed(owner: Integers, values: Floats) -> list[float]:
-        sums: list[float] = np.bincount(owner, weights=values, minlength=len(pairs)).tolist()
-        return sums
+def _weighed(features: Mapping[str, Floats], coefficients: Mapping[str, float], floor: float) -> Floats:
+    total = np.zeros(len(features["word"]))
+    for name, weight in coefficients.items():
+        if name.startswith("log_"):
+            total += weight * np.log(features[name.removeprefix("log_")] + floor)
+        else:
+            total += weight * features[name]
+    return total
 
-    covered = summed(hits.owner, (hits.weights * hits.saturations).astype(np.float64))
-    bigrams = summed(pair_owner, pair_products.astype(np.float64))
-    units = hits.weights / (np.maximum(hits.frequencies, 1) * WEIGHT_STEPS)
-    title = summed(hits.owner, units * ((hits.flags & IN_TITLE) > 0))
-    reverse = summed(hits.owner, units * (hits.flags & (IN_TITLE - 1)))
-    return [
-        _score(
-            covered[at] / SATURATION_STEPS / need.mass,
-            bigrams[at] / SATURATION_STEPS / need.bigram_mass,
-            min(1.0, title[at] / result.title_mass),
-            min(1.0, reverse[at] / result.mass),
-            facet_effect(need.facets, result.facets, model),
-            model.calibration,
-        )
-        for at, (need, result) in enumerate(pairs)
+
+def _scores(features: Mapping[str, Floats], calibration: Calibration, order: Floats | None) -> list[Score]:
+    probability = probabilities(features, calibration)
+    facets = {name: weight for name, weight in calibration.coefficients.items() if name in FACETS}
+    columns = [
+        *(features[name] for name in ("word", "pair", "word_title", "word_reverse", "cosine")),
+        _weighed(features, facets, calibration.floor),
+        probability,
+        np.round(_weighed(features, calibration.coefficients, calibration.floor) if order is None else order, 9),
     ]
-
-
-def _score(
-    words: float, bigrams: float, title: float, reverse: float, facets: float, calibration: Calibration
-) -> Score:
-    rules = calibration.probability
-    odds = (
-        rules["intercept"]
-        + rules["word_coverage"] * math.log(words + rules["floor"])
-        + rules["bigram_coverage"] * math.log(bigrams + rules["floor"])
-        + rules["title_coverage"] * title
-        + rules["reverse_coverage"] * reverse
-        + facets
-    )
-    probability = round(1 / (1 + math.exp(-odds)), 4) if words > 0 or bigrams > 0 else 0.0
-    return Score(words, bigrams, title, reverse, facets, probability, calibration.band_of(probability))
-
-
-@dataclass(frozen=True, slots=True)
-class _Meeting:
-    """Where terms of the candidates equal terms of the query: positions on both sides, and whose they are."""
-
-    query_at: Integers
-    candidate_at: Integers
-    owner: Integers
-
-    def of_query(self, values: bytes) -> Integers:
-        return np.frombuffer(values, dtype=np.uint8).astype(np.int64)[self.query_at]
-
-    def of_candidates(self, values: Sequence[bytes]) -> Integers:
-        return np.frombuffer(b"".join(values), dtype=np.uint8)[self.candidate_at].astype(np.int64)
-
-
-def _meet(query: bytes, candidates: Sequence[bytes]) -> _Meeting:
-    wanted = np.frombuffer(query, dtype=np.uint32)
-    terms = np.frombuffer(b"".join(candidates), dtype=np.uint32)
-    if not wanted.size or not terms.size:
-        nothing = np.zeros(0, dtype=np.int64)
-        return _Meeting(nothing, nothing, nothing)
-    sieve = np.zeros(_SIEVE, dtype=np.bool_)
-    sieve[wanted & (_SIEVE - 1)] = True
-    likely = np.flatnonzero(sieve[terms & (_SIEVE - 1)])  # few terms of a candidate are in the query: sieve first
-    place = np.minimum(np.searchsorted(wanted, terms[likely]), wanted.size - 1)
-    equal = wanted[place] == terms[likely]
-    at = likely[equal]
-    ends = np.cumsum([len(block) // terms.itemsize for block in candidates])
-    return _Meeting(place[equal], at, np.searchsorted(ends, at, side="right"))
+    bands: list[str | None] = [None] * len(probability)
+    for at in np.flatnonzero(probability >= calibration.propose_from).tolist():
+        bands[at] = calibration.band_of(float(probability[at]))
+    return [Score(*row) for row in zip(*(column.tolist() for column in columns), bands, strict=True)]

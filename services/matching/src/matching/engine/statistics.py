@@ -1,4 +1,4 @@
-"""What terms are worth: how rarely a word or a character pair stands in a document.
+"""What terms are worth: how rarely a word or a pair of characters stands in a document.
 
 The shipped statistics are a fixed background (weights.py). A snapshot of the platform's own document frequencies can
 take its place, smoothed with that background as its prior: what the platform has seen often is known from it, what it
@@ -6,21 +6,239 @@ has hardly seen keeps the weight of general language. A snapshot is versioned da
 score stays a function of two items and a model (docs/decisions/0006, 0012).
 """
 
-from dataclasses import dataclass
+import math
+import threading
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from matching.engine import weights
+from matching.engine.analyzer import is_han
+from matching.engine.items import Item
+from matching.engine.tables import table
+from matching.engine.texts import FIELD_BITS, PAIR_BITS, Text, pair_code, pair_key, pair_of
+from matching.engine.vocabulary import Vocabulary, Word, term_hash
+
+type Integers = npt.NDArray[np.int64]
+type Floats = npt.NDArray[np.float64]
+
+_LEARN: Final = table("weights")["learning"]
+_LEAST: Final[float] = table("weights")["vector"]["least"]
+STEPS: Final = 2
+"""Levels to a nat of weight."""
+MOST_LEVEL: Final = 31
+PAIR_MOST_LEVEL: Final = round(weights.PAIR_MOST * STEPS)
+"""Greatest level of what counts among pairs."""
+SQUARES: Final = np.arange(MOST_LEVEL + 1, dtype=np.int64) ** 2
+"""What a term counts for, by its level: its weight squared, in squares of a step. Squared, since the many half-common
+words of a long text would otherwise drown the few telling ones."""
+SQUARE: Final = STEPS * STEPS
+"""Squares of a step to the square of a nat."""
+PAIR: Final = 2
+COUNT_BITS: Final = 13
+_SLOT_BITS: Final = 19
+_SLOTS: Final = 1 << _SLOT_BITS
+"""Pairs whose level is kept at hand; eight MB."""
+_CODE: Final = (1 << PAIR_BITS) - 1
+_FIELD: Final = (1 << FIELD_BITS) - 1
+_FIRST_WORD: Final = 1 << 16 + FIELD_BITS
+"""Added to the numbers of words, so that they come after the hashes of pairs."""
+_BY_FIELD: Final = np.array([1 << 2 * COUNT_BITS, 1 << COUNT_BITS, 1, 0], dtype=np.int64)
+_SPREAD: Final = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
-    """Term weights. `version` names them."""
+class Frequencies:
+    """In how many documents terms stand: hashes ascending with their counts, the rarest left out."""
 
-    version: str = weights.VERSION
+    hashes: npt.NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
+    counts: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
+    floor: int = 0
+    """What was left out stands in no more documents than this."""
+
+    def of(self, hash: int) -> float:
+        """Return in how many documents a term stands; half the floor for one that was left out."""
+        at = int(np.searchsorted(self.hashes, np.uint64(hash)))
+        if at < len(self.hashes) and int(self.hashes[at]) == hash:
+            return float(self.counts[at])
+        return self.floor / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The different terms of a text: its pairs of characters, ascending by hash, and from `first_word` on its words."""
+
+    counts: Integers
+    """How often each stands in title, keywords and body, COUNT_BITS each."""
+    keys: Integers
+    """16-bit hashes; two pairs of the same hash are one."""
+    levels: Integers
+    """Weights in steps, 0 for what says too little to count."""
+    first_word: int
+    words: list[str]
+    is_pair: Integers
+    """Of each word: 1 for one of two Chinese characters."""
+    pair_levels: Integers
+    """Of each word: what it counts for among the pairs, if it is none."""
+    weights: Floats
+    """Of each word: nats of information."""
+    hashes: Integers
+    """Of each word: 32 bits."""
+    codes: Integers
+    """Of each pair: its number, see texts.py."""
+
+
+class Statistics:
+    """Term weights, immutable. `documents` is 0 for the fixed background. Safe to use from several threads."""
+
+    def __init__(self, documents: int = 0, words: Frequencies | None = None, pairs: Frequencies | None = None) -> None:
+        self.documents = documents
+        self.words = words or Frequencies()
+        self.pairs = pairs or Frequencies()
+        self.version = f"statistics/{self._digest()}" if documents else weights.VERSION
+        self._lock = threading.Lock()
+        self._vocabulary = Vocabulary(self.word)
+        self._codes = np.full(_SLOTS, -1, dtype=np.int64)
+        self._levels = np.zeros(_SLOTS, dtype=np.int64)
+
+    def _digest(self) -> str:
+        digest = zlib.crc32(weights.VERSION.encode() + self.documents.to_bytes(8, "little"))
+        for some in (self.words, self.pairs):
+            digest = zlib.crc32(some.counts.tobytes(), zlib.crc32(some.hashes.tobytes(), digest))
+        return f"{digest:08x}"
 
     def word_weight(self, word: str) -> float:
         """Return what a word says, in nats of information; always above zero."""
-        return weights.word_weight(word)
+        return self._smoothed(weights.word_weight(word), self.words.of(term_hash(word)))
 
     def pair_weight(self, pair: str) -> float:
         """Return what a pair of neighbouring characters says; always above zero."""
-        return weights.bigram_weight(pair)
+        return self._smoothed(weights.bigram_weight(pair), self.pairs.of(pair_code(pair)))
+
+    def word(self, word: str) -> Word:
+        """Return what is known of a word."""
+        hash, weight = term_hash(word), self.word_weight(word)
+        if is_han(word) and len(word) == PAIR:
+            pair_level = level_of(self.pair_weight(word))
+            return Word(pair_key(word), level_of(weight) if pair_level else 0, True, pair_level, hash, weight)
+        level = level_of(weight)
+        return Word(hash >> 16, level, False, 0 if is_han(word) else min(level, PAIR_MOST_LEVEL), hash, weight)
+
+    def known(self, words: Sequence[str]) -> list[Word]:
+        """Return what is known of words; their weights are left out (0)."""
+        with self._lock:
+            rows = self._vocabulary.look_up(words)
+        return [Word(key, level, bool(is_pair), among, hash, 0.0) for key, level, is_pair, among, hash in rows]
+
+    def read(self, text: Text) -> Terms:
+        """Weigh the terms of a text."""
+        pairs = text.pairs()
+        with self._lock:
+            words = self._vocabulary.occurrences(text.words)
+            words += _FIRST_WORD
+            words_low = words & _FIELD
+            occurrences = np.concatenate([pairs, (words - words_low << PAIR_BITS) + words_low])
+            occurrences.sort()
+            numbers, counts = _counted(occurrences)
+            first_word = int(np.searchsorted(numbers, _FIRST_WORD << PAIR_BITS - FIELD_BITS))
+            codes = numbers[:first_word] & _CODE
+            ids = (numbers[first_word:] >> PAIR_BITS) - (_FIRST_WORD >> FIELD_BITS)
+            facts = self._vocabulary.facts[ids].T
+            return Terms(
+                counts,
+                np.concatenate([numbers[:first_word] >> PAIR_BITS, facts[0]]),
+                np.concatenate([self._pair_levels(codes), facts[1]]),
+                first_word,
+                self._vocabulary.names(ids),
+                facts[2],
+                facts[3],
+                self._vocabulary.weights[ids],
+                facts[4],
+                codes,
+            )
+
+    def _pair_levels(self, codes: Integers) -> Integers:
+        """Levels of pairs, most of them from a table of what was worked out before."""
+        slots = (codes.view(np.uint64) * np.uint64(_SPREAD)) >> np.uint64(64 - _SLOT_BITS)
+        found: Integers = self._levels[slots]
+        for at in np.flatnonzero(self._codes[slots] != codes).tolist():
+            slot, code = int(slots[at]), int(codes[at])
+            if self._codes[slot] != code:
+                self._codes[slot], self._levels[slot] = code, level_of(self.pair_weight(pair_of(code)))
+            found[at] = self._levels[slot]
+        return found
+
+    def _smoothed(self, background: float, frequency: float) -> float:
+        """A term's weight after the platform's documents were seen; the background counts as some documents more."""
+        if not self.documents:
+            return background
+        prior = float(_LEARN["prior_documents"])
+        share = (frequency + prior * math.exp(-background)) / (self.documents + prior)
+        most = min(float(_LEARN["most"]), math.log(2 * self.documents + 2))  # that of a term seen in half a document
+        return min(most, max(float(_LEARN["least"]), -math.log(share)))
+
+    @classmethod
+    def learn(cls, items: Iterable[Item], *, most: int = _LEARN["kept"]) -> "Statistics":
+        """Count in how many documents words and pairs stand, in one pass; keep the `most` frequent of each.
+
+        Memory is bounded: counting keeps a few times `most` terms and forgets the rarest when there are more.
+        """
+        background, documents = cls(), 0
+        words, pairs = _Counting(most), _Counting(most)
+        for item in items:
+            terms = background.read(Text.of(item))
+            words.add(terms.hashes.tolist())
+            pairs.add(terms.codes.tolist())
+            documents += 1
+        return cls(documents, words.frequencies(), pairs.frequencies())
+
+
+def level_of(weight: float) -> int:
+    """Return a weight in steps; 0 for one that says too little to count."""
+    return min(MOST_LEVEL, round(weight * STEPS)) if weight >= _LEAST else 0
+
+
+def _counted(occurrences: Integers) -> tuple[Integers, Integers]:
+    """Numbers and counts of the terms in sorted occurrences; those of one hash (or word) are one."""
+    kinds = occurrences >> PAIR_BITS + FIELD_BITS
+    new = np.ones(len(kinds), dtype=np.bool_)
+    np.not_equal(kinds[1:], kinds[:-1], out=new[1:])
+    begins = np.flatnonzero(new)
+    if not begins.size:
+        return begins, begins
+    return occurrences[begins] >> FIELD_BITS, np.add.reduceat(_BY_FIELD[occurrences & _FIELD], begins)
+
+
+class _Counting:
+    """Counts terms and forgets the rarest when there are too many; the floor tells what was forgotten."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._room = 4 * most
+        self._counts: Counter[int] = Counter()
+        self._floor = 0
+
+    def add(self, terms: list[int]) -> None:
+        self._counts.update(terms)
+        if len(self._counts) > self._room:
+            self._forget(self._room // 2)
+
+    def _forget(self, keep: int) -> None:
+        if len(self._counts) <= keep:
+            return
+        counts = np.fromiter(self._counts.values(), np.int64, len(self._counts))
+        least = int(np.partition(counts, -keep - 1)[-keep - 1])
+        self._floor = max(self._floor, least)
+        self._counts = Counter({term: count for term, count in self._counts.items() if count > least})
+
+    def frequencies(self) -> Frequencies:
+        self._forget(self._most)
+        hashes = np.fromiter(self._counts.keys(), np.uint64, len(self._counts))
+        counts = np.fromiter(self._counts.values(), np.uint32, len(self._counts))
+        order = np.argsort(hashes)
+        return Frequencies(hashes[order], counts[order], self._floor)

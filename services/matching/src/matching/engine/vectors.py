@@ -1,236 +1,240 @@
-"""Items as compact bytes, so that hundreds of candidates are scored in one pass and 100 000 fit in memory.
+"""Items made ready: a vector of bytes to keep, and the words to search with and to be found by.
 
-Terms are 32-bit hashes. Two terms collide about once in four thousand million pairs; a collision adds a little noise to
-one score and cannot appear in a reason, because reasons are made from the texts. Weights are kept in steps; the steps
-are part of the score's definition, so both directions and all processes agree to the last digit.
+What a code says. Result: 16 in the title, 8 in the keywords, and below that how often in the body, in eight steps.
+Need: the level of its weight (bits 2 to 6), how often it is asked for (bits 0 and 1, at most three times), and bit 7
+for a word that counts among the pairs of characters as well (a Latin run).
 """
 
-import json
-import struct
-import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from matching.engine.analyzer import bigrams, words
-from matching.engine.index.port import IndexDamagedError
-from matching.engine.items import Facets, Item
-from matching.engine.model import Model
+from matching.engine import layout
+from matching.engine.analyzer import is_han
+from matching.engine.items import Item
+from matching.engine.layout import NEED, RESULT, Contents, Group
+from matching.engine.model import Lexicon, Model
+from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, SQUARE, SQUARES, STEPS, Statistics, Terms, level_of
 from matching.engine.tables import table
+from matching.engine.texts import Text, pair_key
 
-_BM25F: Final = table("weights")["bm25f"]
-_CANDIDATES: Final = table("weights")["candidates"]
-_CAP: Final[int] = _BM25F["query_cap"]
+type Floats = npt.NDArray[np.float64]
+type Integers = npt.NDArray[np.int64]
+
+_WEIGHTS: Final = table("weights")
+_BM25F: Final = _WEIGHTS["bm25f"]
+_FIELDS: Final = [_BM25F["fields"][name] for name in ("title", "keywords", "body")]
+_CANDIDATES: Final = _WEIGHTS["candidates"]
+_KEPT: Final = _WEIGHTS["vector"]
+CAP: Final[int] = _BM25F["query_cap"]
 LEAST_MASS: Final[float] = _BM25F["least_mass"]
-"""A need or result whose words weigh less counts as weighing this much."""
-IN_TITLE: Final = 4
-"""Bit of a result word's flags; the two bits below it hold the word's frequency, at most the cap."""
-SATURATION_STEPS: Final = 255
-WEIGHT_STEPS: Final = 6
-"""Steps to a unit of weight; the greatest weight that one byte holds is 42.5."""
-_NEED: Final = 1
-_RESULT: Final = 2
+"""A need or result that says less, in squares of nats, counts as saying this much."""
+MASS_UNIT: Final = 16.0
+"""Squares of nats in a mass as it is stored."""
+PAIRS, PAIR_WORDS, OTHER_WORDS = range(3)
+"""Sections of a vector: pairs of characters; words that are pairs (of needs); all other words."""
+IN_TITLE: Final = 16
+IN_KEYWORDS: Final = 8
+ALSO_PAIR: Final = 128
+_CODES: Final = 32
+_COUNT: Final = (1 << COUNT_BITS) - 1
+_OFTEN: Final = np.array([0, 1, 2, 3, 4, 5, 7, 11], dtype=np.int64)
+"""How often a term stands in the body, by the lowest three bits of a result's code."""
+_BODY_CODES: Final = np.searchsorted(_OFTEN, np.arange(1 << COUNT_BITS), side="right").astype(np.int64) - 1
 
 
-@lru_cache(maxsize=1 << 15)
-def term_hash(term: str) -> int:
-    """Return the 32-bit hash of a term, the same in every process."""
-    return zlib.crc32(term.encode("utf-8", "surrogatepass"))
+def _occurrences() -> Integers:
+    codes = np.arange(_CODES)
+    return np.stack([codes >> 4 & 1, codes >> 3 & 1, _OFTEN[codes & 7]], axis=1)
 
 
-@dataclass(frozen=True, slots=True)
+_OF_CODE: Final = _occurrences()
+"""Occurrences in title, keywords and body that a result's code stands for."""
+IN_BODY: Final = _OF_CODE[:, 2] > 0
+"""Whether in the body, by a result's code."""
+_WORTH: Final = [float(settings["weight"]) * _OF_CODE[:, at] for at, settings in enumerate(_FIELDS)]
+_K1: Final = float(_BM25F["k1"])
+
+
+def _norms(unit: str) -> tuple[Floats, Floats]:
+    return np.array([[1 - each["b"] for each in _FIELDS]]), np.array([[each["b"] / each[unit] for each in _FIELDS]])
+
+
+WORD_NORMS: Final = _norms("words")
+PAIR_NORMS: Final = _norms("bigrams")
+LOG_STEPS: Final = 64
+_ASKED: Final = np.rint((1 + np.log(np.maximum(1, np.arange(CAP + 1)))) * LOG_STEPS).astype(np.int64)
+LOG_ASKED: Final = _ASKED[np.arange(1 << 8) & 3]
+"""How often a term is asked for, damped, by a need's code, in LOG_STEPS."""
+LOG_OFFERED: Final = np.rint(
+    (1 + np.log(np.maximum(1, _OF_CODE @ [int(settings["weight"]) for settings in _FIELDS]))) * LOG_STEPS
+).astype(np.int64)
+"""The same of a result, occurrences weighted by field, by its code."""
+
+
+@dataclass(frozen=True)
 class Analysed:
-    """An item made ready: its vector to keep, the heaviest words to search with, and all words to be found by."""
+    """An item made ready: its vector to keep, and all words to be found by."""
 
     vector: bytes
-    heaviest: Mapping[str, float]
     found_by: Mapping[str, int]
+    _weighted: Sequence[tuple[str, float]]
+    _searched_with: int
 
-
-class NeedVector(NamedTuple):
-    """What a need asks for: hashes ascending (uint32); weights in steps and frequencies (uint8) beside them."""
-
-    words: bytes
-    weights: bytes
-    frequencies: bytes
-    bigrams: bytes
-    bigram_weights: bytes
-    mass: int
-    """Sum of `weights`, or the least mass in steps."""
-    bigram_mass: int
-    facets: Facets
-
-
-class ResultVector(NamedTuple):
-    """What a result offers: hashes ascending (uint32); saturations in steps and flags (uint8) beside them."""
-
-    words: bytes
-    saturations: bytes
-    flags: bytes
-    bigrams: bytes
-    bigram_saturations: bytes
-    title_mass: float
-    mass: float
-    facets: Facets
-
-
-_HEAD: Final = struct.Struct("<BIHHddH")
-
-
-def _packed(
-    kind: int,
-    words: tuple[bytes, bytes, bytes],
-    pairs: tuple[bytes, bytes],
-    first: float,
-    second: float,
-    facets: Facets,
-) -> bytes:
-    told = json.dumps([sorted(facets.sectors), sorted(facets.modes), facets.trl, facets.fen]).encode()
-    body = b"".join((*words, *pairs, told))
-    head = _HEAD.pack(kind, zlib.crc32(body), len(words[1]), len(pairs[1]), first, second, len(told))
-    return head + body
-
-
-def _unpacked(kind: int, vector: bytes | memoryview) -> tuple[list[bytes], float, float, Facets]:
-    held = bytes(vector)
-    try:
-        found, check, words, pairs, first, second, _ = _HEAD.unpack_from(held)
-    except struct.error as error:
-        raise IndexDamagedError("a vector is cut short") from error
-    body = held[_HEAD.size :]
-    if found != kind or zlib.crc32(body) != check:
-        raise IndexDamagedError("a vector is damaged or of another kind")
-    parts, at = [], 0
-    for length in (4 * words, words, words, 4 * pairs, pairs):
-        parts.append(body[at : at + length])
-        at += length
-    sectors, modes, trl, fen = json.loads(body[at:])
-    return parts, first, second, Facets(frozenset(sectors), frozenset(modes), trl, fen)
-
-
-def read_need(vector: bytes | memoryview) -> NeedVector:
-    """Return what a need's vector holds. Raises IndexDamagedError."""
-    parts, mass, pair_mass, facets = _unpacked(_NEED, vector)
-    words, weights, frequencies, pairs, pair_weights = parts
-    return NeedVector(words, weights, frequencies, pairs, pair_weights, round(mass), round(pair_mass), facets)
-
-
-def read_result(vector: bytes | memoryview) -> ResultVector:
-    """Return what a result's vector holds. Raises IndexDamagedError."""
-    parts, title_mass, mass, facets = _unpacked(_RESULT, vector)
-    words, saturations, flags, pairs, pair_saturations = parts
-    return ResultVector(words, saturations, flags, pairs, pair_saturations, title_mass, mass, facets)
-
-
-type _Terms = list[tuple[str, list[str]]]
-"""Field names with their terms in order."""
+    @cached_property
+    def heaviest(self) -> Mapping[str, float]:
+        """The heaviest words; equal weights in the order of the words, so that the choice is the same everywhere."""
+        return dict(sorted(self._weighted, key=lambda pair: (-pair[1], pair[0]))[: self._searched_with])
 
 
 def query_weights(item: Item, model: Model | None = None) -> dict[str, float]:
     """Return the words of a text with what each is worth: its weight times its capped frequency."""
-    return _weighted(_counted(_words(item)), model or Model.shipped())
-
-
-def word_saturations(item: Item) -> dict[str, float]:
-    """Return the words of a result with how fully each is covered, between 0 and 1."""
-    return _saturations(_words(item), "words")
+    return dict(_weighted((model or Model.shipped()).statistics.read(Text.of(item))))
 
 
 def need_vector(item: Item, model: Model) -> Analysed:
     """Analyse a need. An empty text covers and finds nothing."""
-    fields = _words(item)
-    counts = _counted(fields)
-    weighted = _weighted(counts, model)
-    pairs = {pair: min(n, _CAP) * model.statistics.pair_weight(pair) for pair, n in _counted(_bigrams(item)).items()}
-    hashes, kept = _ordered(weighted)
-    pair_hashes, kept_pairs = _ordered(pairs)
-    weights = _steps((weighted[word] for word in kept), WEIGHT_STEPS)
-    pair_weights = _steps((pairs[pair] for pair in kept_pairs), WEIGHT_STEPS)
-    frequencies = bytes(min(counts[word], _CAP) for word in kept)
-    least = round(LEAST_MASS * WEIGHT_STEPS)
-    masses = (max(sum(weights), least), max(sum(pair_weights), least))
-    vector = _packed(_NEED, (hashes, weights, frequencies), (pair_hashes, pair_weights), *masses, item.facets)
-    return Analysed(vector, _heaviest(weighted, _CANDIDATES["terms"]), _found_by(fields))
+    terms = model.statistics.read(Text.of(item))
+    first = terms.first_word
+    often = _often(terms.counts)
+    codes = terms.levels << 2 | often
+    latin = terms.pair_levels * (1 - terms.is_pair)
+    codes[first:] |= (latin > 0) * ALSO_PAIR
+    worth, latin = SQUARES[terms.levels], SQUARES[latin]
+    asked = worth * often
+    masses = [int(asked[first:].sum()), int(asked[:first].sum()) + int((latin * often[first:]).sum())]
+    group = _kept(Group(_sections(terms), terms.keys, codes), terms.levels)
+    weighted, found_by = _weighted(terms), dict(zip(terms.words, _times(terms.counts[first:]).tolist(), strict=True))
+    if model.lexicon is not None:
+        asked_too = _Translated(model.statistics, model.lexicon)
+        weighted += asked_too.take(terms, often[first:])
+        group = asked_too.beside(group)
+        found_by |= {word: 1 for word, _ in weighted if word not in found_by}
+    told = [max(mass / SQUARE, LEAST_MASS) / MASS_UNIT for mass in masses]
+    told += _lengths(terms, worth, latin, LOG_ASKED[codes])
+    contents = Contents(NEED, item.facets, group, told, embedding=item.embedding)
+    return Analysed(layout.pack(contents), found_by, weighted, _CANDIDATES["terms"])
 
 
 def result_vector(item: Item, model: Model) -> Analysed:
     """Analyse a result."""
-    fields = _words(item)
-    counts = _counted(fields)
-    title = set(fields[0][1])
-    saturations = _saturations(fields, "words")
-    pairs = _saturations(_bigrams(item), "bigrams")
-    hashes, kept = _ordered(saturations)
-    pair_hashes, kept_pairs = _ordered(pairs)
-    weighted = _weighted(counts, model)
-    flags = bytes(min(counts[word], _CAP) | (IN_TITLE if word in title else 0) for word in kept)
-    vector = _packed(
-        _RESULT,
-        (hashes, _steps((saturations[word] for word in kept), SATURATION_STEPS), flags),
-        (pair_hashes, _steps((pairs[pair] for pair in kept_pairs), SATURATION_STEPS)),
-        max(sum(model.statistics.word_weight(word) for word in sorted(title)), 1e-9),
-        max(sum(weighted.values()), LEAST_MASS),
-        item.facets,
-    )
-    return Analysed(vector, _heaviest(weighted, _CANDIDATES["reverse_terms"]), _found_by(fields))
+    terms = model.statistics.read(Text.of(item))
+    first, counts = terms.first_word, terms.counts
+    fields = (counts >> 2 * COUNT_BITS, counts >> COUNT_BITS & _COUNT, counts & _COUNT)
+    codes = (fields[0] > 0) * IN_TITLE | (fields[1] > 0) * IN_KEYWORDS | _BODY_CODES[fields[2]]
+    sections = _sections(terms)
+    stored = terms.levels * (sections != PAIR_WORDS)
+    lengths = [int(field.sum()) for unit in (slice(first, None), slice(first)) for field in (f[unit] for f in fields)]
+    worth, latin = SQUARES[terms.levels], SQUARES[terms.pair_levels * (1 - terms.is_pair)]
+    masses = [int(worth[first:].sum()), int(worth[:first].sum()) + int(latin.sum())]
+    told = [max(mass / SQUARE, LEAST_MASS) / MASS_UNIT for mass in masses]
+    told += _lengths(terms, worth, latin, LOG_OFFERED[codes])
+    group = _kept(Group(sections, terms.keys, codes), stored)
+    contents = Contents(RESULT, item.facets, group, told, lengths, item.embedding)
+    found_by = dict(zip(terms.words, (_times(counts) + fields[0] + fields[1])[first:].tolist(), strict=True))
+    return Analysed(layout.pack(contents), found_by, _weighted(terms), _CANDIDATES["reverse_terms"])
 
 
-def _words(item: Item) -> _Terms:
-    return [(name, words(text)) for name, text in item.fields]
+def _sections(terms: Terms) -> Integers:
+    sections = np.zeros_like(terms.counts)
+    sections[terms.first_word :] = OTHER_WORDS - terms.is_pair
+    return sections
 
 
-def _bigrams(item: Item) -> _Terms:
-    return [(name, bigrams(text)) for name, text in item.fields]
+def _times(counts: Integers) -> Integers:
+    """How often terms stand in all fields."""
+    times: Integers = (counts >> 2 * COUNT_BITS) + (counts >> COUNT_BITS & _COUNT) + (counts & _COUNT)
+    return times
 
 
-def _counted(fields: _Terms) -> Counter[str]:
-    return Counter(term for _, terms in fields for term in terms)
+def _often(counts: Integers) -> Integers:
+    return np.minimum(_times(counts), CAP)
 
 
-def _weighted(counts: Mapping[str, int], model: Model) -> dict[str, float]:
-    return {word: min(count, _CAP) * model.statistics.word_weight(word) for word, count in counts.items()}
+def _weighted(terms: Terms) -> list[tuple[str, float]]:
+    worth = terms.weights * _often(terms.counts[terms.first_word :])
+    return list(zip(terms.words, worth.tolist(), strict=True))
 
 
-def _found_by(fields: _Terms) -> dict[str, int]:
-    """Words for the candidate index, those of title and keywords counted as often as their field weighs."""
-    found: dict[str, int] = {}
-    for name, terms in fields:
-        weight = int(_BM25F["fields"][name]["weight"])
-        for word in terms:
-            found[word] = found.get(word, 0) + weight
-    return found
+def _kept(group: Group, levels: Integers) -> Group:
+    """What says enough to count; of too many the heaviest."""
+    kept = np.flatnonzero(levels)
+    if len(kept) > _KEPT["words"]:
+        pairs = group.sections[kept] == PAIRS
+        chosen = [_heaviest(kept[pairs], levels, _KEPT["pairs"]), _heaviest(kept[~pairs], levels, _KEPT["words"])]
+        kept = np.concatenate(chosen)
+    return Group(group.sections[kept], group.keys[kept], group.codes[kept])
 
 
-def _saturations(fields: _Terms, unit: str) -> dict[str, float]:
-    """BM25F: a term's frequency over the fields, weighted and normalised by length, between 0 and 1."""
-    total: dict[str, float] = {}
-    for name, terms in fields:
-        settings = _BM25F["fields"][name]
-        norm = 1 - settings["b"] + settings["b"] * len(terms) / settings[unit]
-        for term, count in Counter(terms).items():
-            total[term] = total.get(term, 0.0) + settings["weight"] * count / norm
-    k1 = float(_BM25F["k1"])
-    return {term: value / (k1 + value) for term, value in total.items()}
+def _heaviest(places: Integers, levels: Integers, most: int) -> Integers:
+    return places[np.argsort(-levels[places], kind="stable")[:most]] if len(places) > most else places
 
 
-def _heaviest(weighted: Mapping[str, float], most: int) -> dict[str, float]:
-    """The heaviest terms; equal weights in the order of the terms, so that the choice is the same everywhere."""
-    return dict(sorted(weighted.items(), key=lambda pair: (-pair[1], pair[0]))[:most])
+def _lengths(terms: Terms, worth: Integers, latin: Integers, damped: Integers) -> list[float]:
+    """The lengths of a text as a vector of words and as one of pairs; a Latin run counts in both."""
+    first, parts = terms.first_word, damped * damped * worth
+    also = damped[first:] * damped[first:] * latin
+    told = [int(parts[first:].sum()), int(parts[:first].sum() + also.sum())]
+    return [math.sqrt(length / SQUARE) / LOG_STEPS for length in told]
 
 
-def _ordered(terms: Mapping[str, float]) -> tuple[bytes, list[str]]:
-    """Hashes ascending and their terms; of two colliding terms the first of the alphabet stands for both."""
-    by_hash: dict[int, str] = {}
-    for term in sorted(terms):
-        by_hash.setdefault(term_hash(term), term)
-    keys = sorted(by_hash)
-    return np.array(keys, dtype=np.uint32).tobytes(), [by_hash[key] for key in keys]
+def saturations(lengths: Floats, norms: tuple[Floats, Floats]) -> Floats:
+    """Return how fully a result covers a term, between 0 and 1, by result (rows) and code (columns).
+
+    BM25F: frequencies over the fields, weighted and normalised by length. `lengths` are terms in title, keywords and
+    body, row by row; `norms` those of what is counted, WORD_NORMS or PAIR_NORMS.
+    """
+    flat, slope = norms
+    shares = 1 / (flat + slope * lengths)
+    value = shares[:, :1] * _WORTH[0] + shares[:, 1:2] * _WORTH[1] + shares[:, 2:] * _WORTH[2]
+    return np.asarray(value / (_K1 + value), dtype=np.float64)
 
 
-def _steps(values: Iterable[float], steps: int) -> bytes:
-    """One byte each, never 0: what is there counts for something."""
-    return bytes(min(255, max(1, round(value * steps))) for value in values)
+class _Translated:
+    """Translations that a need looks for as well, each for its share of the word: they only cover what it asks for."""
+
+    def __init__(self, statistics: Statistics, lexicon: Lexicon) -> None:
+        self._statistics = statistics
+        self._lexicon = lexicon
+        self._codes: dict[tuple[int, int], int] = {}
+
+    def take(self, terms: Terms, often: Integers) -> list[tuple[str, float]]:
+        """Look for the translations of the words of a need; return them with what they are worth."""
+        present, extra = set(terms.words), dict[str, float]()
+        facts = (terms.words, terms.weights.tolist(), terms.pair_levels.tolist(), often.tolist())
+        for word, weight, pair_level, count in zip(*facts, strict=True):
+            for translation, share in self._lexicon.translations(word) if level_of(weight) else ():
+                if translation not in present:
+                    self._ask(
+                        translation, weight * math.sqrt(share), (pair_level / STEPS or weight) * math.sqrt(share), count
+                    )
+                    extra[translation] = max(extra.get(translation, 0.0), weight * share * count)
+        return list(extra.items())
+
+    def _ask(self, word: str, weight: float, pair_weight: float, often: int) -> None:
+        known = self._statistics.word(word)
+        latin = ALSO_PAIR if known.pair_level and not known.is_pair else 0
+        section = PAIR_WORDS if known.is_pair else OTHER_WORDS
+        self._codes.setdefault((section, known.key), _translated_level(weight) << 2 | often | latin)
+        inside = [word[at : at + 2] for at in range(len(word) - 1)] if is_han(word) else []
+        for pair in inside:
+            self._codes.setdefault(
+                (PAIRS, pair_key(pair)), _translated_level(pair_weight / math.sqrt(len(inside))) << 2 | often
+            )
+
+    def beside(self, group: Group) -> Group:
+        """Return the terms of a need with the translations; what it says itself goes before."""
+        own = set(zip(group.sections.tolist(), group.keys.tolist(), strict=True))
+        more = [(section, key, code) for (section, key), code in self._codes.items() if (section, key) not in own]
+        added = np.array(more, dtype=np.int64).reshape(-1, 3)
+        return Group(*(np.concatenate([old, added[:, at]]) for at, old in enumerate(group)))
+
+
+def _translated_level(weight: float) -> int:
+    """At least one step: a share of a word may say less than would count by itself."""
+    return min(MOST_LEVEL, max(1, round(weight * STEPS)))

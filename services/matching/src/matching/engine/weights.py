@@ -16,6 +16,8 @@ from matching.engine.tables import table, word_set
 
 _DATA = table("weights")["background"]
 VERSION: Final = f"background/{table('weights')['version']}"
+PAIR_MOST: Final[float] = _DATA["bigram_most"]
+"""No pair of characters says more."""
 _CACHE: Final = 1 << 15
 """Terms remembered; bounds memory to a few MB however many different terms pass by."""
 

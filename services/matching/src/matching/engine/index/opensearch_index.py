@@ -38,6 +38,7 @@ _NEWER_HELD: Final = 409
 _BLOCKED: Final = 403
 """An operator forbade writing for a while."""
 _POSITION: Final = f"_doc/{quote(layout.POSITION_ID, safe='')}"
+_FILLING: Final = f"_doc/{quote(layout.FILLING_ID, safe='')}"
 _THROUGH_ALIAS: Final = {"require_alias": "true"}
 """A write to an index that is gone must not make another one, as OpenSearch would by itself."""
 
@@ -90,6 +91,9 @@ class OpenSearchIndex:
             if holders == [self._index]:
                 self._name = self._alias
                 return
+            if self._position is not None:
+                await self._say_position(_POSITION, self._position)
+                await self._ask("POST", "_refresh", changes=True)
             actions: list[object] = [{"add": {"index": self._index, "alias": self._alias}}]
             actions += [{"remove_index": {"index": name}} for name in holders if name != self._index]
             # 404: another process has just removed the one before; then the next round has nothing to remove.
@@ -137,15 +141,14 @@ class OpenSearchIndex:
         return held
 
     async def write(self, entries: Sequence[Entry], position: str | None) -> None:
-        """See the port, and the module for what is not all or nothing here. Of two with one id the newer counts.
+        """See the port, and the module for what is not all or nothing here.
 
         Raises IndexUnavailable where OpenSearch did not take all of it in time: the position was not written then.
         """
-        for bulk in _bulks(_newest(entries)):
+        for bulk in _bulks({entry.id: entry for entry in entries}.values()):
             await self._send(bulk)
         if position is not None:
-            await self._ask("PUT", _POSITION, {"position": position}, params=_THROUGH_ALIAS, changes=True)
-            self._written += 1
+            await self._say_position(_POSITION if self.published else _FILLING, position)
         await self._ask("POST", "_refresh", changes=True)
         self._size = await self._count()
         self._position = self._position if position is None else position
@@ -228,8 +231,13 @@ class OpenSearchIndex:
         items = {"query": {"exists": {"field": "open"}}}
         return int((await self._ask("POST", "_count", items)).content["count"])
 
+    async def _say_position(self, where: str, position: str) -> None:
+        await self._ask("PUT", where, {"position": position}, params=_THROUGH_ALIAS, changes=True)
+        self._written += 1
+
     async def _read_position(self) -> str | None:
-        answer = await self._ask("GET", _POSITION, params={"realtime": "false"}, expected=(404,))
+        where = _POSITION if self.published else _FILLING
+        answer = await self._ask("GET", where, params={"realtime": "false"}, expected=(404,))
         found = answer.content.get("_source", {}).get("position")
         return None if found is None else str(found)
 
@@ -239,15 +247,6 @@ class OpenSearchIndex:
         shards = answer.content["indices"].values()
         copies = [copy["seq_no"]["max_seq_no"] for index in shards for all in index["shards"].values() for copy in all]
         return max(copies, default=-1)
-
-
-def _newest(entries: Iterable[Entry]) -> Iterable[Entry]:
-    newest: dict[str, Entry] = {}
-    for entry in entries:
-        other = newest.get(entry.id, entry)
-        if layout.one_number(entry.versions) >= layout.one_number(other.versions):
-            newest[entry.id] = entry
-    return newest.values()
 
 
 def _bulks(entries: Iterable[Entry]) -> Iterator[Mapping[str, bytes]]:

@@ -1,0 +1,236 @@
+"""How a vector lies in bytes: one self-contained, checked run of 16-bit numbers for a need or a result.
+
+    header | sectors | modes | pairs | pair words (needs only) | words | segments | embedding | checksum
+
+Terms are 16-bit hashes, grouped by a small code (which fields and how often; what it is worth and how often), so that
+codes cost two bytes a group and not one a term. Two different terms of a need and a result share a hash about once in
+two candidates and then add some thousandths to a coverage; they cannot appear in a reason, because what is quoted is
+looked up in the texts. Many vectors are read at once, without a step for each term.
+"""
+
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from matching.engine.index.port import IndexDamagedError
+from matching.engine.items import Embedding, Facets
+
+type Integers = npt.NDArray[np.int64]
+type Keys = npt.NDArray[np.uint16]
+type Bytes = npt.NDArray[np.uint8]
+
+FORMAT: Final = 1
+"""Number of this format, the first byte of every vector."""
+NEED: Final = 1
+RESULT: Final = 2
+_HEADER: Final = np.dtype(
+    [
+        ("format", "u1"),
+        ("kind", "u1"),
+        ("sectors", "u1"),
+        ("modes", "u1"),
+        ("pairs", "<u2"),
+        ("pair_words", "<u2"),
+        ("words", "<u2"),
+        ("segments", "<u2"),
+        ("schemes", "u1"),
+        ("trl", "u1"),
+        ("confirmed", "<u2"),
+        ("embedding", "<u2"),
+        ("fen", "<f4"),
+        ("region", "<u4"),
+        ("lengths", "<u2", 4),
+        ("short_lengths", "u1", 2),
+        ("masses", "<f2", 4),
+    ]
+)
+_STRUCT: Final = struct.Struct("<4B4H2B2HfI4H2B4e")
+_SIZE: Final = _HEADER.itemsize
+_GREATEST: Final = 65_000.0
+_YES: Final = np.ones(1, dtype=np.bool_)
+_LEAST_SIZE: Final = _SIZE + 4
+_RESIDUE: Final = zlib.crc32(b"\0\0\0\0")
+"""Checksum of anything that is followed by its own checksum."""
+_RUN: Final = 255
+_SCHEMES: Final = {"qianqiao": 0, "gbt4754": 1, "sei": 2}
+_EPOCH: Final = 719_163
+"""Day number of 1970-01-01."""
+
+
+class Group(NamedTuple):
+    """Terms: the section, the key and the code of each."""
+
+    sections: Integers
+    keys: Integers
+    codes: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a vector is made of. What codes, masses and lengths mean is told in vectors.py."""
+
+    kind: int
+    facets: Facets
+    terms: Group
+    masses: Sequence[float]
+    """What it says by words and by pairs; its length as a vector of words and of pairs."""
+    lengths: Sequence[int] = (0, 0, 0, 0, 0, 0)
+    """Words of title, keywords, body; pairs of title, keywords, body."""
+    embedding: Embedding | None = None
+
+
+def pack(contents: Contents) -> bytes:
+    """Return the vector."""
+    facets = contents.facets
+    sectors, modes = _facet_keys(facets.sectors), _facet_keys(facets.modes)
+    counts, keys, segments = _grouped(contents.terms)
+    embedded = _embedded(contents.embedding)
+    title, keywords, body, title_pairs, keyword_pairs, body_pairs = contents.lengths
+    header = _STRUCT.pack(
+        FORMAT,
+        contents.kind,
+        len(sectors) // 2,
+        len(modes) // 2,
+        *counts,
+        len(segments) // 2,
+        _schemes(facets.sectors),
+        facets.trl or 0,
+        0 if facets.confirmed is None else min(65_535, max(1, facets.confirmed.toordinal() - _EPOCH)),
+        len(embedded) // 2,
+        -1 if facets.fen is None else facets.fen,
+        facets.region or 0,
+        *(min(65_535, length) for length in (keywords, body, keyword_pairs, body_pairs)),
+        *(min(255, length) for length in (title, title_pairs)),
+        *(min(_GREATEST, mass) for mass in contents.masses),
+    )
+    data = b"".join((header, sectors, modes, keys, segments, embedded))
+    return data + zlib.crc32(data).to_bytes(4, "little")
+
+
+def _grouped(group: Group) -> tuple[list[int], bytes, bytes]:
+    """Terms in each section; keys ordered by section and code; and the segments that say how many have which code.
+
+    Of two terms of a section with one key only one is kept.
+    """
+    terms = group.sections << 24 | group.keys << 8 | group.codes
+    terms.sort()
+    same = terms >> 8
+    terms = terms[np.concatenate([_YES[: len(terms)], same[1:] != same[:-1]])]
+    terms = terms & 3 << 24 | (terms & 255) << 16 | terms >> 8 & 0xFFFF
+    terms.sort()
+    kinds = terms >> 16
+    begins = np.flatnonzero(np.concatenate([_YES[: len(kinds)], kinds[1:] != kinds[:-1]]))
+    starting = kinds[begins].tolist()
+    ends = [*begins[1:].tolist(), len(terms)]
+    told, sections = bytearray(), [0, 0, 0]
+    for kind, begin, end in zip(starting, begins.tolist(), ends[: len(starting)], strict=True):
+        sections[kind >> 8] += end - begin
+        for left in range(end - begin, 0, -_RUN):
+            told += bytes((kind & 255, min(_RUN, left)))
+    return sections, terms.astype("<u2").tobytes(), bytes(told)
+
+
+def _facet_keys(codes: frozenset[str]) -> bytes:
+    keys = sorted({_facet_key(code) for code in codes})[:_RUN]
+    return b"".join(key.to_bytes(2, "little") for key in keys)
+
+
+def _facet_key(code: str) -> int:
+    return zlib.crc32(code.encode("utf-8", "surrogatepass")) >> 16
+
+
+def _schemes(sectors: frozenset[str]) -> int:
+    """A bit for each scheme of codes: one of its own for those of the contracts, else one of five."""
+    bits = 0
+    for code in sectors:
+        scheme = code.partition(":")[0]
+        bits |= 1 << _SCHEMES.get(scheme, 3 + zlib.crc32(scheme.encode("utf-8", "surrogatepass")) % 5)
+    return bits
+
+
+def _embedded(embedding: Embedding | None) -> bytes:
+    if embedding is None or not embedding.values:
+        return b""
+    padded = embedding.values + b"\0" * (len(embedding.values) % 2)
+    return embedding.space.to_bytes(4, "little") + padded
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Many vectors of one kind, read together. Places count 16-bit numbers from the first byte of the first vector."""
+
+    header: npt.NDArray[Any]
+    flat: Keys
+    begins: Integers
+    """Where each vector begins."""
+    sizes: Integers
+    codes: Bytes
+    """The code of every term of every vector, in order."""
+    gaps: Integers
+    """By vector: what to take from a term's place for its place among `codes`."""
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def column(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a number of each header."""
+        return np.asarray(self.header[name], dtype=np.float64)
+
+    @property
+    def facet_begins(self) -> Integers:
+        """Where the sectors of each vector begin."""
+        return self.begins + _SIZE // 2
+
+    @property
+    def term_begins(self) -> Integers:
+        """Where the terms of each vector begin."""
+        begins: Integers = self.facet_begins + self.header["sectors"] + self.header["modes"]
+        return begins
+
+    def embedding(self, number: int) -> Embedding | None:
+        """Return the embedding of one vector."""
+        length = int(self.header["embedding"][number])
+        if not length:
+            return None
+        end = int(self.begins[number] + self.sizes[number]) - 2
+        data = self.flat[end - length : end].tobytes()
+        return Embedding(int.from_bytes(data[:4], "little"), data[4:])
+
+
+def read(vectors: Sequence[bytes | memoryview], kind: int) -> Vectors:
+    """Read vectors of one kind. Raises IndexDamagedError for any that is cut short, altered or of another kind."""
+    sizes = np.fromiter(map(len, vectors), np.int64, len(vectors))
+    damaged = any(check != _RESIDUE for check in map(zlib.crc32, vectors)) or bool((sizes < _LEAST_SIZE).any())
+    if damaged or bool((sizes & 1).any()):
+        raise IndexDamagedError("a vector is damaged or cut short")
+    joined = b"".join(vectors)
+    begins = np.cumsum(sizes) - sizes
+    places = begins[:, None] + np.arange(_SIZE)
+    raw = np.frombuffer(joined, dtype=np.uint8)
+    header = np.ascontiguousarray(raw[places]).view(_HEADER)[:, 0] if len(vectors) else np.zeros(0, _HEADER)
+    if bool(((header["format"] != FORMAT) | (header["kind"] != kind)).any()):
+        raise IndexDamagedError("a vector is of another format or kind")
+    return _taken_apart(header, np.frombuffer(joined, dtype="<u2"), begins // 2, sizes // 2)
+
+
+def _taken_apart(header: npt.NDArray[Any], flat: Keys, begins: Integers, sizes: Integers) -> Vectors:
+    terms = header["pairs"].astype(np.int64) + header["pair_words"] + header["words"]
+    segments = header["segments"].astype(np.int64)
+    term_begins = begins + _SIZE // 2 + header["sectors"] + header["modes"]
+    ends = term_begins + terms + segments + header["embedding"] + 2
+    if bool((ends != begins + sizes).any()):
+        raise IndexDamagedError("a vector contradicts its own header")
+    first = term_begins + terms
+    at = np.repeat(first - (np.cumsum(segments) - segments), segments) + np.arange(int(segments.sum()))
+    told = flat[at]
+    counts = (told >> 8).astype(np.int64)
+    owners = np.repeat(np.arange(len(begins)), segments)
+    if bool((np.bincount(owners, weights=counts, minlength=len(begins)) != terms).any()):
+        raise IndexDamagedError("a vector contradicts its own segments")
+    codes = np.repeat((told & 255).astype(np.uint8), counts)
+    return Vectors(header, flat, begins, sizes, codes, term_begins - (np.cumsum(terms) - terms))
