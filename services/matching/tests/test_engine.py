@@ -67,7 +67,9 @@ async def test_whichever_side_arrived_first_the_score_is_the_same(result: str) -
     assert from_result
     for need, score in from_result.items():
         found = {ranked.id: ranked.score for ranked in await engine.rank(NEED_ITEMS[need], also=[result])}
-        assert found[result] == score == score_pair(NEED_ITEMS[need], RESULT_ITEMS[result])
+        assert score == score_pair(NEED_ITEMS[need], RESULT_ITEMS[result])
+        assert found[result][:6] == score[:6]  # beside others it may only fit less
+        assert found[result].probability <= score.probability
 
 
 @given(ITEMS, ITEMS)
@@ -122,7 +124,7 @@ def test_scores_are_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(outputs) == 1
-    assert "probability=0.9" in outputs.pop()
+    assert "probability=0.99" in outputs.pop()
 
 
 async def test_a_new_version_replaces_the_old_one_and_a_stale_one_is_ignored() -> None:

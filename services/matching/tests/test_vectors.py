@@ -115,7 +115,7 @@ def test_a_vector_that_contradicts_itself_is_damage_though_its_checksum_is_right
 
 def test_what_is_said_oftener_or_more_prominently_covers_more() -> None:
     need = need_vector(Item("n", "激光焊接气孔抑制"), MODEL).vector
-    filler = "本装置由壳体、支架与线缆组成。" * 3
+    filler = "本装置由壳体、支架与线缆组成。" * 12
     bodies = [filler, f"{filler}激光焊接", f"{filler}激光焊接。激光焊接", f"{filler}激光焊接。激光焊接。气孔抑制"]
     scores = score_results(need, [result_vector(Item("r", "", (), (body,)), MODEL).vector for body in bodies], MODEL)
     assert sorted(scores, key=lambda score: score.word_coverage) == scores

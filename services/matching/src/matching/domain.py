@@ -399,16 +399,24 @@ class Candidate:
 
     result: str
     institution: str
+    like: str = ""
+    """Names those that say almost the same, of which one is enough; empty: like no other."""
 
 
 def choose(candidates: Iterable[Candidate], rules: Rules) -> list[str]:
-    """Return the results to be proposed: the first `per_need`, at most `per_institution` of one institution."""
+    """Return the results to be proposed: the first `per_need`, at most `per_institution` of one institution, and of
+    those that say almost the same only the first.
+    """
     chosen: list[str] = []
+    said: set[str] = set()
     taken: dict[str, int] = {}
     for candidate in candidates:
         if len(chosen) == rules.per_need:
             break
+        if candidate.like in said:
+            continue
         if taken.get(candidate.institution, 0) < rules.per_institution:
+            said.update(filter(None, [candidate.like]))
             taken[candidate.institution] = taken.get(candidate.institution, 0) + 1
             chosen.append(candidate.result)
     return chosen

@@ -17,6 +17,8 @@ from typing import Any
 
 from matching.engine.engine import Engine, Ranked
 from matching.engine.items import Item
+from matching.engine.model import Model
+from matching.engine.statistics import Statistics
 
 QUERIES = ("need", "need_masked")
 
@@ -41,7 +43,8 @@ class Tally:
         if place is not None:
             self.gain += 1 / math.log2(1 + place) if place <= 10 else 0.0
             self.found += place <= 20
-        fits = [candidate for candidate in ranked[:5] if candidate.score.fits]
+        likeliest = sorted(ranked, key=lambda candidate: -candidate.score.probability)[:5]
+        fits = [candidate for candidate in likeliest if candidate.score.fits]
         self.proposed += len(fits)
         self.proposed_right += any(candidate.id == right for candidate in fits)
         self.abstained_without_fit += all(candidate.id == right for candidate in fits)
@@ -78,7 +81,9 @@ def evaluate(path: str, limit: int) -> dict[str, Tally]:
 
 
 async def _evaluated(pack: Sequence[dict[str, Any]], limit: int) -> dict[str, Tally]:
-    engine = Engine.in_memory()
+    # As the platform learns from its own results, and no more: queries and answers are not looked at.
+    statistics = Statistics.learn(map(result_item, pack))
+    engine = Engine.in_memory(Model(statistics))
     for version, record in enumerate(pack, 1):
         await engine.put_result(result_item(record), version)
     await engine.settle()
@@ -88,6 +93,7 @@ async def _evaluated(pack: Sequence[dict[str, Any]], limit: int) -> dict[str, Ta
             if record[query]:
                 begun = time.perf_counter()
                 ranked = await engine.rank(Item("need", "", (), (record[query],)))
+                ranked.sort(key=lambda candidate: -candidate.score.order)
                 tallies[query].add(record["id"], ranked, (time.perf_counter() - begun) * 1000)
     return tallies
 

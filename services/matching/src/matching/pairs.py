@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from qianqiao_contracts import Band, ConstraintCheck, NeedContent, ResultContent
 
 from matching.copies import Copy
-from matching.domain import Proposal
+from matching.domain import Candidate, Proposal
 from matching.engine.contents import need_item, result_item
+from matching.engine.engine import Ranked
 from matching.engine.items import Item
-from matching.engine.reasons import explain, may_quote
+from matching.engine.reasons import Beside, explain, may_quote
 from matching.engine.score import Score
 from matching.figures.checking import check_pair, fails_a_must
 
@@ -21,11 +22,20 @@ class Pair:
     result: Copy[ResultContent]
     score: Score
     checks: tuple[ConstraintCheck, ...]
+    like: str = ""
+    alike: int = 0
+    """See engine.Ranked."""
 
     @classmethod
-    def of(cls, need: Copy[NeedContent], result: Copy[ResultContent], score: Score) -> "Pair":
+    def of(cls, need: Copy[NeedContent], result: Copy[ResultContent], ranked: Ranked) -> "Pair":
         """Return the pair with its constraints checked, typed ones and those read from the need's texts."""
-        return cls(need, result, score, check_pair(need.content, result.content))
+        checks = check_pair(need.content, result.content)
+        return cls(need, result, ranked.score, checks, ranked.like, ranked.alike)
+
+    @property
+    def candidate(self) -> Candidate:
+        """What choosing has to know."""
+        return Candidate(self.result.id, self.institution, self.like)
 
     @property
     def basis(self) -> str:
@@ -58,7 +68,9 @@ class Pair:
         if band is None:
             raise ValueError("this pair is below the threshold and must not be proposed")
         need, result = self.items
-        reasons, gaps = explain(self.need.content, need, self.result.content, result, self.checks)
+        reasons, gaps = explain(
+            self.need.content, need, self.result.content, result, self.checks, Beside(self.score, self.alike)
+        )
         quote = may_quote(self.need.content, self.result.content)
         return Proposal(
             need=self.need.id,

@@ -19,7 +19,6 @@ from qianqiao_contracts import NeedContent, ResultContent
 from matching.copies import Copies, Copy
 from matching.domain import (
     NO_LONGER_PROPOSED,
-    Candidate,
     Match,
     Plan,
     Rules,
@@ -162,11 +161,11 @@ class Proposer:
             results = await self._market.followed_results.copies([ranked.id for ranked in some])
             for ranked in some:
                 if (result := results.get(ranked.id)) is not None:
-                    pair = Pair.of(need, result, ranked.score)
+                    pair = Pair.of(need, result, ranked)
                     open_to_both = pair.is_admissible and never.isdisjoint(result.content.parties)
                     if open_to_both and not barred(latest.get(result.id), pair.basis):
                         pairs[result.id] = pair
-            chosen = choose((Candidate(id, pair.institution) for id, pair in pairs.items()), self._market.rules)
+            chosen = choose((pair.candidate for pair in pairs.values()), self._market.rules)
             if len(chosen) == self._market.rules.per_need:
                 break
         return _Selection(need, tuple(pairs[id] for id in chosen), tuple(pairs), never)

@@ -110,9 +110,10 @@ class Matching:
 
     async def result_changed(self, id: str, sequence: int, content: ResultContent) -> None:
         """A result was listed or revised."""
+        former = await self.market.results.get(id)
         change, _ = await self._stored(self.market.results.put_content(id, sequence, content))
         await self.market.followed_results.take(change)
-        await self._refresh_around(id)
+        await self._refresh_around(id, former.content if former else None)
 
     async def result_stepped(self, id: str, sequence: int, status: Status) -> None:
         """A result left matching or came back."""
@@ -134,8 +135,11 @@ class Matching:
         if not change.written:
             await self.second.name(change.item, later=True)
 
-    async def _refresh_around(self, result_id: str) -> None:
-        """Refresh every need that the result fits or is proposed for."""
+    async def _refresh_around(self, result_id: str, former: ResultContent | None = None) -> None:
+        """Refresh every need that the result fits, or fitted by its former content, or is proposed for.
+
+        Where it fits it may have held down others, though it was never proposed itself (docs/decisions/0012).
+        """
         market = self.market
         await market.followed_needs.catch_up()
         result = await market.results.get(result_id)
@@ -147,9 +151,9 @@ class Matching:
             # nothing. Said before, since once it is closed it is not found here any more.
             await together(self.second.name(m.proposal.pair[0], later=True) for m in matches if not m.untouched)
             await self.proposer.close(matches, "result_gone", party=result.content.parties[0])
-            fitting = []
-        else:
-            fitting = [ranked.id for ranked in await market.engine.needs_for(result_item(result_id, result.content))]
+        contents = [result.content] if former in (None, result.content) else [result.content, former]
+        items = [result_item(result_id, content) for content in contents if content is not None]
+        fitting = [ranked.id for item in items for ranked in await market.engine.needs_for(item)]
         await self._refresh_all(list(dict.fromkeys([*fitting, *(match.proposal.pair[0] for match in matches)])))
 
     async def _matches_of_result(self, result_id: str) -> list[Match]:
@@ -284,10 +288,11 @@ class Matching:
 
     async def browse(self, need: Copy[NeedContent], most: int) -> Sequence[Pair]:
         """Return the best results for a need, whatever their band."""
-        ranked = [candidate for candidate in await self.proposer.rank(need) if candidate.score.probability > 0][:most]
+        known = [candidate for candidate in await self.proposer.rank(need) if candidate.score.probability > 0]
+        ranked = sorted(known, key=lambda candidate: -candidate.score.order)[:most]
         results = await self.market.results.get_many([candidate.id for candidate in ranked])
         return [
-            Pair.of(need, results[candidate.id], candidate.score)
+            Pair.of(need, results[candidate.id], candidate)
             for candidate in ranked
             if candidate.id in results and results[candidate.id].is_open
         ]

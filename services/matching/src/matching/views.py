@@ -15,7 +15,7 @@ from qianqiao_contracts import (
 )
 
 from matching.domain import STATE_WORDS, Match, State
-from matching.engine.reasons import explain, may_quote
+from matching.engine.reasons import Beside, explain, may_quote
 from matching.figures.questions import Question, questions
 from matching.nomatch import Route, is_shown, next_routes
 from matching.pairs import Pair
@@ -160,7 +160,9 @@ def is_listed(pair: Pair) -> bool:
 def candidate_view(pair: Pair) -> CandidateView:
     """Return a candidate with its explanation."""
     need, result = pair.items
-    reasons, gaps = explain(pair.need.content, need, pair.result.content, result, pair.checks)
+    reasons, gaps = explain(
+        pair.need.content, need, pair.result.content, result, pair.checks, Beside(pair.score, pair.alike)
+    )
     band = pair.score.band
     checks = pair.checks if may_quote(pair.need.content, pair.result.content) else ()
     return CandidateView(

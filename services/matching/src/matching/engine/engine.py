@@ -1,11 +1,14 @@
 """The engine: both sides of the market, searched and scored."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from typing import NamedTuple, Self
 
 from matching.engine.index.port import IndexDamagedError, Versions
 from matching.engine.index.tantivy_index import TantivyIndex
 from matching.engine.items import Item
+from matching.engine.likeness import near_copies
 from matching.engine.model import Model
 from matching.engine.score import Score, score_needs, score_results
 from matching.engine.shelf import Shelf, open_with_content
@@ -20,6 +23,10 @@ class Ranked(NamedTuple):
 
     id: str
     score: Score
+    like: str = ""
+    """Of a result that may be proposed: the first in the list that says almost the same, itself if none before does."""
+    alike: int = 0
+    """How many others of the list say almost the same as it."""
 
 
 class Engine:
@@ -61,7 +68,9 @@ class Engine:
         return await _put(self.results, item, version)
 
     async def rank(self, need: Item, also: Iterable[str] = ()) -> list[Ranked]:
-        """Return the results for a need, best first; equal probabilities by finer coverage, then by id.
+        """Return the results for a need, likeliest first; equal probabilities by finer coverage, then by id.
+
+        What a person leafs through is better ordered by `Score.order`, which may depend on everything listed.
 
         Results named in `also` are ranked whether or not they are among the candidates found.
         """
@@ -74,9 +83,10 @@ class Engine:
         held = open_with_content(found)
         try:
             scores = score_results(analysed.vector, [each.vector for each in held], model)
+            ranked = sorted((Ranked(each.id, score) for each, score in zip(held, scores, strict=True)), key=_order)
+            return _with_likes(ranked, {each.id: each.vector for each in held})
         except IndexDamagedError as damage:
             raise self.results.distrust(damage) from damage
-        return sorted((Ranked(each.id, score) for each, score in zip(held, scores, strict=True)), key=_order)
 
     async def needs_for(self, result: Item, *, least: float | None = None) -> list[Ranked]:
         """Return the needs which `result` fits with at least this probability (else that of a proposal), best first."""
@@ -109,6 +119,18 @@ def score_pair(need: Item, result: Item, model: Model | None = None) -> Score:
     """Score one pair without any index."""
     model = model or Model.shipped()
     return score_results(need_vector(need, model).vector, [result_vector(result, model).vector], model)[0]
+
+
+def _with_likes(ranked: list[Ranked], vectors: Mapping[str, bytes]) -> list[Ranked]:
+    """Say which of those that may be proposed, they come first, are near-copies of each other."""
+    fitting = list(takewhile(lambda each: each.score.fits, ranked))
+    firsts = near_copies([vectors[each.id] for each in fitting])
+    times = Counter(firsts)
+    told = [
+        each._replace(like=ranked[first].id, alike=times[first] - 1)
+        for each, first in zip(fitting, firsts, strict=True)
+    ]
+    return [*told, *ranked[len(told) :]]
 
 
 def _order(ranked: Ranked) -> tuple[float, float, str]:

@@ -243,20 +243,24 @@ def _coverages(
 
 
 def local(meeting: Meeting, needs: Vectors, results: Vectors) -> dict[str, Floats]:
-    """Return the coverages of one need once more, terms that fewer of these results have weighing more.
+    """Return the coverages once more, terms that fewer of the results beside it have weighing more.
 
-    They depend on everything the results stand beside, and so may order a list but not decide what is proposed.
+    They depend on everything the results stand beside, and so may order a list but not decide what is proposed. One
+    result beside many needs stands alone beside each.
     """
+    pairs, many = max(len(needs), len(results)), len(results)
     features: dict[str, Floats] = {}
-    many = len(results)
     for number, (name, norms) in enumerate(_UNITS):
         hits = meeting.pairs if number else meeting.words
-        held = np.bincount(hits.terms, minlength=1)[hits.terms]
-        rare = np.log(1 + (many - held + 0.5) / (held + 0.5))
-        steps = _saturation_steps(results, norms, number)[hits.owner, hits.result]
+        result_of = hits.owner if many > 1 else np.zeros_like(hits.owner)
+        held = np.bincount(hits.terms, minlength=1)[hits.terms] if many > 1 else np.ones_like(hits.owner)
+        rare = np.rint(np.log(1 + (many - held + 0.5) / (held + 0.5)) * SHARE_STEPS).astype(np.int64)
+        steps = _saturation_steps(results, norms, number)[result_of, hits.result]
         values = SQUARES[hits.need >> 2 & 31] * (hits.need & 3) * steps * rare
-        mass = float(needs.header["masses"][0, number]) * MASS_UNIT * SHARE_STEPS * SQUARE
-        features[f"{name}_local"] = np.round(np.bincount(hits.owner, weights=values, minlength=many) / mass, 9)
+        mass = needs.header["masses"][:, number].astype(np.float64) * MASS_UNIT
+        features[f"{name}_local"] = np.bincount(hits.owner, weights=values, minlength=pairs) / (
+            SHARE_STEPS * SHARE_STEPS * SQUARE * mass
+        )
     return features
 
 

@@ -5,6 +5,8 @@ vectors and terms (`baked_version`): a model that differs there needs its indexe
 needs only the needs refreshed.
 """
 
+import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -50,6 +52,14 @@ class Lexicon(Protocol):
         """Return translations of a word as the analyzer writes it, best first, with their shares (at most 1 in sum)."""
         ...
 
+    def weight(self, word: str) -> float | None:
+        """Return how much a word says, in nats; None for an unknown word."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Return the lexicon to be stored."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -90,6 +100,12 @@ class Calibration:
             str(data["version"]), float(settings["intercept"]), float(settings["floor"]), coefficients, bands, ranking
         )
 
+    @property
+    def name(self) -> str:
+        """The version and a checksum of the numbers: two calibrations of one name are the same."""
+        told = json.dumps(self.table(), sort_keys=True, ensure_ascii=False).encode()
+        return f"{self.version}/{zlib.crc32(told):08x}"
+
     def table(self) -> dict[str, Any]:
         """Return the calibration as `read` takes it."""
         return {
@@ -113,12 +129,12 @@ class Model:
     def baked_version(self) -> str:
         """Names what is baked into vectors and terms; an index made with another has to be rebuilt."""
         lexicon = f" {self.lexicon.version}" if self.lexicon else ""
-        return f"{analyzer.VERSION} {self.statistics.version} vector/{FORMAT}{lexicon}"
+        return f"{analyzer.VERSION} {self.statistics.version} vector/{FORMAT}/{table('weights')['version']}{lexicon}"
 
     @property
     def version(self) -> str:
         """Names everything a score depends on beside the two items."""
-        return f"{self.baked_version} score/{self.calibration.version}"
+        return f"{self.baked_version} score/{self.calibration.name}"
 
     @staticmethod
     @cache

@@ -1,7 +1,9 @@
 """Why a pair fits and what is missing, in Chinese and English, as the contract carries it."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from qianqiao_contracts import (
     SECTORS,
@@ -15,7 +17,11 @@ from qianqiao_contracts import (
 )
 
 from matching.engine.items import Item
-from matching.engine.phrases import Coverage, Phrase, coverage
+from matching.engine.model import Model
+from matching.engine.phrases import Coverage, Phrase, asked
+from matching.engine.score import Score
+from matching.engine.tables import table
+from matching.engine.vectors import result_vector
 
 _FIELDS: Final = {
     "title": ("标题", "title"),
@@ -24,6 +30,9 @@ _FIELDS: Final = {
 }
 _OPEN: Final = frozenset({Visibility.PUBLIC, Visibility.SUMMARY})
 _TEXT: Final = 400
+_TOPIC: Final = table("weights")["topic"]
+_FRESH_DAYS: Final[int] = table("weights")["freshness"]["days"]
+_SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 _MOST: Final = 20
 
 
@@ -32,24 +41,64 @@ def may_quote(need: NeedContent, result: ResultContent) -> bool:
     return need.visibility in _OPEN and result.visibility in _OPEN
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is known of a pair beside the two texts."""
+
+    score: Score | None = None
+    alike: int = 0
+    """How many other results say almost the same (likeness.py)."""
+    model: Model | None = None
+    vector: bytes | None = None
+    """The result's vector, where it is at hand; else it is made from the text."""
+
+
 def explain(
-    need: NeedContent, need_item: Item, result: ResultContent, result_item: Item, checks: tuple[ConstraintCheck, ...]
+    need: NeedContent,
+    need_item: Item,
+    result: ResultContent,
+    result_item: Item,
+    checks: tuple[ConstraintCheck, ...],
+    beside: Beside | None = None,
 ) -> tuple[tuple[MatchReason, ...], tuple[MatchGap, ...]]:
     """Return the reasons and the gaps of a pair. The shares named in the reasons add up to the coverage named first.
 
     Where one side is not open, nothing of its text is quoted.
     """
-    covered = coverage(need_item, result_item)
+    beside = beside or Beside()
+    model = beside.model or Model.shipped()
+    vector = beside.vector or result_vector(result_item, model).vector
+    (covered,) = asked(need_item, model).coverages([vector], [result_item])
     quote = may_quote(need, result)
     reasons = [_summary(covered)]
+    if beside.score is not None and beside.score.cosine >= _TOPIC["least_cosine"] > covered.total:
+        reasons.append(_SAME_TOPIC)
     if quote:
         reasons += [_phrase(phrase) for phrase in covered.phrases]
     reasons += [MatchReason(kind=kind, text_zh=zh, text_en=en) for kind, zh, en in _facets(need, result)]
     reasons += _met(checks, quote)
+    if beside.alike:
+        reasons.append(_alike(beside.alike))
     gaps = [_missing(phrase) for phrase in covered.missing] if quote else []
     gaps += _not_met(checks, quote)
     gaps += [MatchGap(kind=kind, text_zh=zh, text_en=en) for kind, zh, en in _facet_gaps(need, result)]
     return tuple(reasons[:_MOST]), tuple(gaps[:_MOST])
+
+
+_SAME_TOPIC: Final = MatchReason(
+    kind="topic",
+    text_zh="主题相近（语义），用词少有相同。",
+    text_en="Close in topic (by meaning), with few words in common.",
+)
+
+
+def _alike(number: int) -> MatchReason:
+    others = "result says" if number == 1 else "results say"
+    return MatchReason(
+        kind="alike",
+        text_zh=f"另有 {number} 项成果几乎相同。",
+        text_en=f"{number} other {others} almost the same (near-identical).",
+    )
 
 
 def percent(share: float) -> str:
@@ -101,6 +150,9 @@ def _facets(need: NeedContent, result: ResultContent) -> Iterator[tuple[str, str
         yield "mode", f"合作方式相合：{'、'.join(modes)}。", f"Modes of cooperation in common: {', '.join(modes)}."
     if _fen(need) is not None and _asked(result) is not None and (_asked(result) or 0) <= (_fen(need) or 0):
         yield "price", "要价在预算之内。", "The price asked is within the budget."
+    if (need.last_confirmed - result.last_confirmed).days <= _FRESH_DAYS:
+        day = result.last_confirmed.astimezone(_SHANGHAI).date().isoformat()
+        yield "freshness", f"成果于 {day} 确认有效。", f"The result was confirmed on {day}."
 
 
 def _facet_gaps(need: NeedContent, result: ResultContent) -> Iterator[tuple[str, str, str]]:
@@ -112,6 +164,13 @@ def _facet_gaps(need: NeedContent, result: ResultContent) -> Iterator[tuple[str,
     budget, asked = _fen(need), _asked(result)
     if budget is not None and asked is not None and asked > budget:
         yield "price", "要价高于预算。", "The price asked is above the budget."
+    if (days := (need.last_confirmed - result.last_confirmed).days) > _FRESH_DAYS:
+        months = round(days / 30.4)
+        yield (
+            "freshness",
+            f"成果比需求早约 {months} 个月确认，可能已有变化。",
+            f"The result was last confirmed about {months} months before the need and may have changed.",
+        )
 
 
 def _fen(need: NeedContent) -> int | None:

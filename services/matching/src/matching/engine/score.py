@@ -16,6 +16,8 @@ from matching.engine.layout import NEED, RESULT, read
 from matching.engine.model import COVERAGES, FACETS, Calibration, Model
 
 _DIGITS: Final = 4
+_MOST: Final = 0.99
+"""Surer than this no regression on known pairs makes anybody."""
 _ODDS_DIGITS: Final = 9
 """Digits of the log-odds that count; beyond them processors may differ."""
 
@@ -56,10 +58,7 @@ def score_results(need: bytes, results: Sequence[bytes | memoryview], model: Mod
     bounds = probabilities(features | _alone(len(results)), calibration)
     # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
     features |= relative(features, bounds >= calibration.propose_from)
-    order = None
-    if calibration.ranking:
-        order = _weighed(features | local(meeting, asked, offered), calibration.ranking, calibration.floor)
-    return _scores(features, calibration, order)
+    return _scores(features | local(meeting, asked, offered), calibration)
 
 
 def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
@@ -70,8 +69,9 @@ def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model
     if not needs:
         return []
     asked, offered = read(needs, NEED), read([result], RESULT)
-    features = absolute(meet_needs(asked, offered), asked, offered)
-    return _scores(features | _alone(len(needs)), model.calibration, None)
+    meeting = meet_needs(asked, offered)
+    features = absolute(meeting, asked, offered) | _alone(len(needs))
+    return _scores(features | local(meeting, asked, offered), model.calibration)
 
 
 def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> dict[str, Floats]:
@@ -94,7 +94,7 @@ def _alone(pairs: int) -> dict[str, Floats]:
 def probabilities(features: Mapping[str, Floats], calibration: Calibration) -> Floats:
     """Return the probability of every pair, rounded. What shares nothing with the need does not fit it."""
     odds = calibration.intercept + _weighed(features, calibration.coefficients, calibration.floor)
-    probability = 1 / (1 + np.exp(-np.clip(np.round(odds, _ODDS_DIGITS), -700, 700)))
+    probability = np.minimum(_MOST, 1 / (1 + np.exp(-np.clip(np.round(odds, _ODDS_DIGITS), -700, 700))))
     shared = (features["word"] > 0) | (features["pair"] > 0) | (features["cosine"] > 0)
     return np.round(np.where(shared, probability, 0.0), _DIGITS)
 
@@ -109,14 +109,14 @@ def _weighed(features: Mapping[str, Floats], coefficients: Mapping[str, float], 
     return total
 
 
-def _scores(features: Mapping[str, Floats], calibration: Calibration, order: Floats | None) -> list[Score]:
+def _scores(features: Mapping[str, Floats], calibration: Calibration) -> list[Score]:
     probability = probabilities(features, calibration)
     facets = {name: weight for name, weight in calibration.coefficients.items() if name in FACETS}
     columns = [
         *(features[name] for name in ("word", "pair", "word_title", "word_reverse", "cosine")),
         _weighed(features, facets, calibration.floor),
         probability,
-        np.round(_weighed(features, calibration.coefficients, calibration.floor) if order is None else order, 9),
+        np.round(_weighed(features, calibration.ranking or calibration.coefficients, calibration.floor), _ODDS_DIGITS),
     ]
     bands: list[str | None] = [None] * len(probability)
     for at in np.flatnonzero(probability >= calibration.propose_from).tolist():

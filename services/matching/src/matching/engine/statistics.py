@@ -123,11 +123,12 @@ class Statistics:
     def word(self, word: str) -> Word:
         """Return what is known of a word."""
         hash, weight = term_hash(word), self.word_weight(word)
+        searched = weight / 2 if self.documents and not self.words.of(hash) else weight  # stands in no document
         if is_han(word) and len(word) == PAIR:
             pair_level = level_of(self.pair_weight(word))
-            return Word(pair_key(word), level_of(weight) if pair_level else 0, True, pair_level, hash, weight)
+            return Word(pair_key(word), level_of(weight) if pair_level else 0, True, pair_level, hash, searched)
         level = level_of(weight)
-        return Word(hash >> 16, level, False, 0 if is_han(word) else min(level, PAIR_MOST_LEVEL), hash, weight)
+        return Word(hash >> 16, level, False, 0 if is_han(word) else min(level, PAIR_MOST_LEVEL), hash, searched)
 
     def known(self, words: Sequence[str]) -> list[Word]:
         """Return what is known of words; their weights are left out (0)."""
@@ -179,7 +180,8 @@ class Statistics:
             return background
         prior = float(_LEARN["prior_documents"])
         share = (frequency + prior * math.exp(-background)) / (self.documents + prior)
-        most = min(float(_LEARN["most"]), math.log(2 * self.documents + 2))  # that of a term seen in half a document
+        # No more than a term says that half a document has, or than the background makes of it.
+        most = min(float(_LEARN["most"]), max(background, math.log(2 * self.documents + 2)))
         return min(most, max(float(_LEARN["least"]), -math.log(share)))
 
     @classmethod

@@ -19,7 +19,7 @@ from matching.engine.analyzer import is_han
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, Contents, Group
 from matching.engine.model import Lexicon, Model
-from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, SQUARE, SQUARES, STEPS, Statistics, Terms, level_of
+from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, SQUARE, SQUARES, STEPS, Statistics, Terms
 from matching.engine.tables import table
 from matching.engine.texts import Text, pair_key
 
@@ -206,9 +206,13 @@ class _Translated:
     def take(self, terms: Terms, often: Integers) -> list[tuple[str, float]]:
         """Look for the translations of the words of a need; return them with what they are worth."""
         present, extra = set(terms.words), dict[str, float]()
-        facts = (terms.words, terms.weights.tolist(), terms.pair_levels.tolist(), often.tolist())
-        for word, weight, pair_level, count in zip(*facts, strict=True):
-            for translation, share in self._lexicon.translations(word) if level_of(weight) else ():
+        chinese = _han_share(terms.words) >= _WEIGHTS["translation"]["han_share"]
+        facts = (terms.words, terms.levels[terms.first_word :].tolist(), terms.pair_levels.tolist(), often.tolist())
+        for word, level, pair_level, count in zip(*facts, strict=True):
+            if not level or (is_han(word) and not chinese):
+                continue
+            weight = self._lexicon.weight(word) or level / STEPS
+            for translation, share in self._lexicon.translations(word):
                 if translation not in present:
                     self._ask(
                         translation, weight * math.sqrt(share), (pair_level / STEPS or weight) * math.sqrt(share), count
@@ -233,6 +237,12 @@ class _Translated:
         more = [(section, key, code) for (section, key), code in self._codes.items() if (section, key) not in own]
         added = np.array(more, dtype=np.int64).reshape(-1, 3)
         return Group(*(np.concatenate([old, added[:, at]]) for at, old in enumerate(group)))
+
+
+def _han_share(words: Sequence[str]) -> float:
+    """Share of Chinese characters among all characters of words."""
+    han, total = sum(len(word) for word in words if is_han(word)), sum(map(len, words))
+    return han / total if total else 0.0
 
 
 def _translated_level(weight: float) -> int:

@@ -40,7 +40,7 @@ class Word(NamedTuple):
     """What a Latin run counts for among the pairs of characters, or a pair; 0 for other words."""
     hash: int
     weight: float
-    """Nats of information."""
+    """By how much it helps to find something: nats of information, half of them for what the collection has not."""
 
 
 class Vocabulary:

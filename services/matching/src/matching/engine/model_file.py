@@ -1,0 +1,105 @@
+"""A model as one file: self-contained, checksummed, bounded, and never code.
+
+    magic (8 bytes) | CRC-32 of all that follows (4) | length of the head (4) | head (JSON, UTF-8) | sections
+
+The head names the format, the analyzer that the terms were made with, the number of documents, the floors of the two
+frequency tables, the calibration as data/bands.toml has it, and the sections with their lengths in bytes, in order:
+word_hashes (u4), word_counts (u4), pair_hashes (u8), pair_counts (u4), all little-endian, hashes ascending; lexicon,
+as the lexicon writes itself, empty where there is none.
+"""
+
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from matching.engine import analyzer
+from matching.engine.model import Calibration, Lexicon, Model
+from matching.engine.statistics import Frequencies, Statistics
+
+_MAGIC: Final = b"QQMODEL1"
+_FORMAT: Final = 1
+_LARGEST: Final = 1 << 27
+_START: Final = len(_MAGIC) + 8
+_SECTIONS: Final = ("word_hashes", "word_counts", "pair_hashes", "pair_counts", "lexicon")
+
+type ReadLexicon = Callable[[bytes], Lexicon]
+
+
+class ModelDamagedError(ValueError):
+    """The file is no model, cut short, altered, or made with another analyzer."""
+
+
+def to_bytes(model: Model) -> bytes:
+    """Return a model as it is stored; equal models give equal bytes."""
+    words, pairs = model.statistics.words, model.statistics.pairs
+    sections = [
+        words.hashes.astype("<u4").tobytes(),
+        words.counts.astype("<u4").tobytes(),
+        pairs.hashes.astype("<u8").tobytes(),
+        pairs.counts.astype("<u4").tobytes(),
+        model.lexicon.to_bytes() if model.lexicon else b"",
+    ]
+    head = {
+        "format": _FORMAT,
+        "analyzer": analyzer.VERSION,
+        "documents": model.statistics.documents,
+        "floors": [words.floor, pairs.floor],
+        "calibration": model.calibration.table(),
+        "sections": [[name, len(data)] for name, data in zip(_SECTIONS, sections, strict=True)],
+    }
+    told = json.dumps(head, sort_keys=True, ensure_ascii=False).encode()
+    rest = b"".join((len(told).to_bytes(4, "little"), told, *sections))
+    return _MAGIC + zlib.crc32(rest).to_bytes(4, "little") + rest
+
+
+def from_bytes(data: bytes, read_lexicon: ReadLexicon | None = None) -> Model:
+    """Return the model that a file holds. Raises ModelDamagedError; a lexicon needs `read_lexicon`."""
+    if len(data) > _LARGEST or data[: len(_MAGIC)] != _MAGIC:
+        raise ModelDamagedError("not a model of this format")
+    rest = data[len(_MAGIC) + 4 :]
+    if zlib.crc32(rest).to_bytes(4, "little") != data[len(_MAGIC) : len(_MAGIC) + 4]:
+        raise ModelDamagedError("the model was altered or cut short")
+    length = int.from_bytes(rest[:4], "little")
+    try:
+        head: dict[str, Any] = json.loads(rest[4 : 4 + length])
+        if (head["format"], head["analyzer"]) != (_FORMAT, analyzer.VERSION):
+            raise ModelDamagedError("the model was made with another analyzer or format")
+        return _model(head, _taken_apart(head["sections"], rest[4 + length :]), read_lexicon)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelDamagedError(f"the model cannot be read: {error}") from error
+
+
+def _taken_apart(told: list[list[Any]], data: bytes) -> dict[str, bytes]:
+    if [name for name, _ in told] != list(_SECTIONS) or sum(length for _, length in told) != len(data):
+        raise ModelDamagedError("the model contradicts its own head")
+    sections, at = {}, 0
+    for name, length in told:
+        sections[name] = data[at : at + length]
+        at += length
+    return sections
+
+
+def _model(head: dict[str, Any], sections: dict[str, bytes], read_lexicon: ReadLexicon | None) -> Model:
+    words = _frequencies(sections["word_hashes"], "<u4", sections["word_counts"], int(head["floors"][0]))
+    pairs = _frequencies(sections["pair_hashes"], "<u8", sections["pair_counts"], int(head["floors"][1]))
+    lexicon = None
+    if sections["lexicon"]:
+        if read_lexicon is None:
+            raise ModelDamagedError("the model has a lexicon that cannot be read here")
+        lexicon = read_lexicon(sections["lexicon"])
+    statistics = Statistics(int(head["documents"]), words, pairs)
+    return Model(statistics, Calibration.read(head["calibration"]), lexicon)
+
+
+def _frequencies(hashes: bytes, width: str, counts: bytes, floor: int) -> Frequencies:
+    found = Frequencies(
+        np.frombuffer(hashes, dtype=width).astype(np.uint64),
+        np.frombuffer(counts, dtype="<u4").astype(np.uint32),
+        floor,
+    )
+    if len(found.hashes) != len(found.counts) or bool((found.hashes[1:] <= found.hashes[:-1]).any()):
+        raise ModelDamagedError("the model's frequencies are not in order")
+    return found
