@@ -104,7 +104,11 @@ async def start(mongo_url: str, mongo_database: str, tmp_path: Path) -> AsyncIte
     stack = AsyncExitStack()
 
     async def begin(
-        *, may_write: bool = True, on_adopted: Callable[[], Awaitable[None]] | None = None, overlap_s: float = 2.0
+        *,
+        may_write: bool = True,
+        on_adopted: Callable[[], Awaitable[None]] | None = None,
+        overlap_s: float = 2.0,
+        **more: Any,
     ) -> Process:
         store = await stack.enter_async_context(Store(mongo_url, mongo_database))
         settings = MatchingSettings(
@@ -114,6 +118,7 @@ async def start(mongo_url: str, mongo_database: str, tmp_path: Path) -> AsyncIte
             settle_every_s=60,
             reread_s=0,
             overlap_s=overlap_s,
+            **more,
             _env_prefix="QIANQIAO_NOT_READ_IN_TESTS_",
         )
         clock = SystemClock()
@@ -463,3 +468,50 @@ async def test_an_index_of_another_store_is_not_read(start: Start) -> None:
     await second.until(lambda: second.engine.results.readable)
     assert any(since is None for since, _ in second.reads)
     await second.holds_the_truth()
+
+
+class Elsewhere:
+    """Stands for a server that keeps indexes by name: what is published is open to all."""
+
+    def __init__(self) -> None:
+        self.published: dict[str, TantivyIndex] = {}
+        self.asked: list[bool] = []
+
+    async def open(self, settings: Any, kind: str, baked: str, *, anew: bool = False) -> Any:
+        self.asked.append(anew)
+        name, server = f"{kind} {baked}", self
+        held = None if anew else self.published.get(name)
+        index = held or TantivyIndex.in_memory()
+
+        class Remote(TantivyIndex):
+            published = held is not None
+
+            async def publish(self) -> None:
+                server.published[name] = index
+                Remote.published = True
+
+            async def close(self) -> None:
+                """The server goes on."""
+
+        remote = object.__new__(Remote)
+        remote.__dict__ = index.__dict__
+        return remote
+
+
+async def test_an_index_elsewhere_is_built_published_and_shared(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Elsewhere()
+    monkeypatch.setattr("matching.indexing.open_index", server.open)
+    first = await start(opensearch_url="http://127.0.0.1:1")
+    assert len(server.published) == 2
+    await fill(first, 10)
+    await first.kept.tick()
+    second = await start(opensearch_url="http://127.0.0.1:1")
+    assert all(since is not None for since, _ in second.reads)
+    assert len(await second.fitting()) == 11
+    await second.holds_the_truth()
+    before = set(map(id, server.published.values()))
+    second.kept.of("results").build_anew("test")
+    await second.until(lambda: set(map(id, server.published.values())) != before)
+    await second.until(lambda: second.engine.results.readable)
+    await second.holds_the_truth()
+    assert not (second.directory / "results").exists()

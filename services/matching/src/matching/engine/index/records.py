@@ -20,6 +20,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from struct import Struct
 from tempfile import TemporaryFile
@@ -34,6 +35,8 @@ _SMALL: Final = Struct("<IIBBBB")
 _LARGE: Final = Struct("<IIBIII")
 _ID_LENGTH: Final = Struct("<H")
 _KIND_AT: Final = _HEAD.size
+_USUAL: Final = 2_048
+"""Bytes behind the begin of a record that are looked at in one window; few records are longer."""
 _OPEN: Final = 0x80
 _IS_LARGE: Final = 0x40
 _PREFIX: Final = 0x0F
@@ -101,6 +104,14 @@ def _decode(rest: bytes) -> Held:
 
 
 _LARGE_REST: Final = Struct("<BIII")
+_new: Final = tuple.__new__
+"""Makes a named tuple in half the time."""
+
+
+@lru_cache(maxsize=4096)
+def _versions(small: bytes) -> Versions:
+    """The few versions that most items have, each made once."""
+    return Versions(*small)
 
 
 class Records:
@@ -209,8 +220,30 @@ class Records:
         os.fdatasync(self._descriptor) if hasattr(os, "fdatasync") else os.fsync(self._descriptor)
 
     def read(self, places: Sequence[int]) -> list[Held]:
-        """Return the items whose records stand there. Raises IndexDamagedError."""
-        return [_decode(self._rest(at)) for at in places]
+        """Return the items whose records stand there. Raises IndexDamagedError.
+
+        Two hundred for each search: written out in one loop for what is usual, `_rest` and `_decode` do the rest.
+        """
+        windows, size, crc32, head = self._windows, _WINDOW, zlib.crc32, _HEAD.unpack_from
+        found: list[Held] = []
+        for at in places:
+            number, place = at // size, at % size
+            if number >= len(windows) or place + _USUAL > len(windows[number]):
+                found.append(_decode(self._rest(at)))
+                continue
+            window = windows[number]
+            length, crc = head(window, place)
+            rest = window[place + 8 : place + 8 + length]
+            if not rest or len(rest) != length or crc32(rest) != crc:
+                rest = self._rest(at)
+            kind = rest[0]
+            if kind & _IS_LARGE or not kind & _PREFIX:
+                found.append(_decode(rest))
+                continue
+            name = rest[4:20].hex("-", 2)
+            id = f"{_PREFIXES[kind & _PREFIX]}{name[:4]}{name[5:29]}{name[30:34]}{name[35:]}"
+            found.append(_new(Held, (id, _versions(rest[1:4]), kind >= _OPEN, rest[20:])))
+        return found
 
     def read_mark(self, at: int) -> Mark:
         """Return the mark that stands at a place. Raises IndexDamagedError."""
