@@ -32,8 +32,8 @@ generate: setup ## 重做生成的文档 · write the generated documents anew
 bench: setup ## 性能，同一次运行中与对照相比 · performance, as ratios within one run
 	@$(BIN)/qianqiao bench
 
-bench-matching: setup ## 匹配的性能：政策 · speed of matching: policies
-	$(BIN)/python -m bench.policies
+bench-matching: setup ## 匹配的质量、速度、规模；PACK=数据包 · quality, speed and scale of matching
+	$(BIN)/python -m bench.matching $(if $(PACK),--pack $(PACK))
 
 COMPILE := uv pip compile - --universal --python-version 3.13 --generate-hashes --no-emit-index-url --no-header \
 	--no-annotate --quiet

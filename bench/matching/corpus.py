@@ -71,6 +71,11 @@ def result_id(number: int) -> str:
     return f"result-01980000-0000-7000-8000-{number:012x}"
 
 
+def corpus_of(pack: str) -> Corpus:
+    """Return the corpus made from the pack at this path, or from demonstration texts where there is none."""
+    return from_pack(Path(pack)) if pack else demonstration()
+
+
 def from_pack(path: Path) -> Corpus:
     """Return a corpus made from a pack of records (.jsonl.xz: title, abstract, keywords, need)."""
     with lzma.open(path, "rt", encoding="utf-8") as lines:

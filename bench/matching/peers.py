@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +10,6 @@ import tantivy
 from matching.engine.analyzer import words
 from matching.engine.items import Item
 
-_BATCH = 10_000
 FOUND = 20
 
 
@@ -19,8 +18,12 @@ class Peer(Protocol):
 
     name: str
 
-    def build(self, items: Iterable[Item]) -> None:
-        """Index all of it."""
+    def add(self, id: str, body: str) -> None:
+        """Index a result: its words, parted by blanks."""
+        ...
+
+    def finish(self) -> None:
+        """Make all that was added count."""
         ...
 
     def search(self, need: Item) -> list[str]:
@@ -32,11 +35,18 @@ class Peer(Protocol):
         ...
 
 
-def _body(item: Item) -> str:
-    return " ".join(words(item.text))
+def build_all(peers: Sequence[Peer], items: Iterable[Item]) -> None:
+    """Index the same results in each; the cutting into words is done once."""
+    for item in items:
+        body = " ".join(words(item.text))
+        for peer in peers:
+            peer.add(item.id, body)
+    for peer in peers:
+        peer.finish()
 
 
-def _folder_size(folder: Path) -> int:
+def folder_size(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
@@ -54,10 +64,11 @@ class Fts5:
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.execute("CREATE VIRTUAL TABLE results USING fts5(id UNINDEXED, body, tokenize='unicode61')")
 
-    def build(self, items: Iterable[Item]) -> None:
-        rows = ((item.id, _body(item)) for item in items)
-        with self._connection:
-            self._connection.executemany("INSERT INTO results VALUES (?, ?)", rows)
+    def add(self, id: str, body: str) -> None:
+        self._connection.execute("INSERT INTO results VALUES (?, ?)", (id, body))
+
+    def finish(self) -> None:
+        self._connection.commit()
 
     def search(self, need: Item) -> list[str]:
         terms = " OR ".join(f'"{word}"' for word in dict.fromkeys(words(need.text)))
@@ -66,7 +77,7 @@ class Fts5:
 
     def size(self) -> int:
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return _folder_size(self._folder)
+        return folder_size(self._folder)
 
 
 class FullTantivy:
@@ -84,15 +95,17 @@ class FullTantivy:
         self._schema = builder.build()
         self._index = tantivy.Index(self._schema, path=str(folder))
 
-    def build(self, items: Iterable[Item]) -> None:
-        writer = self._index.writer(heap_size=128_000_000, num_threads=1)
-        for item in items:
-            document = tantivy.Document()
-            document.add_text("id", item.id)
-            document.add_text("body", _body(item))
-            writer.add_document(document)
-        writer.commit()
-        writer.wait_merging_threads()
+        self._writer = self._index.writer(heap_size=128_000_000, num_threads=1)
+
+    def add(self, id: str, body: str) -> None:
+        document = tantivy.Document()
+        document.add_text("id", id)
+        document.add_text("body", body)
+        self._writer.add_document(document)
+
+    def finish(self) -> None:
+        self._writer.commit()
+        self._writer.wait_merging_threads()
         self._index.reload()
 
     def search(self, need: Item) -> list[str]:
@@ -113,4 +126,4 @@ class FullTantivy:
         return [str(searcher.doc(address)["id"][0]) for _, address in hits]
 
     def size(self) -> int:
-        return _folder_size(self._folder)
+        return folder_size(self._folder)

@@ -48,7 +48,8 @@ async def adoption_faults(town: Town, batch: Batch) -> list[str]:
 
 async def proposals(town: Town, batch: Batch) -> list[frozenset[str]]:
     """Titles of the results proposed now for each need of the batch."""
-    open_now = town.collection("matching", "matches").find({"state": {"$in": list(OPEN_MATCH)}})
+    of_needs = {"state": {"$in": list(OPEN_MATCH)}, "proposal.need": {"$exists": True}}
+    open_now = town.collection("matching", "matches").find(of_needs)
     by_need: dict[str, set[str]] = defaultdict(set)
     async for row in open_now:
         by_need[row["proposal"]["need"]].add(row["proposal"]["result_title"])
@@ -64,10 +65,13 @@ async def proposed(town: Town, need: str) -> frozenset[str]:
 
 
 async def subjects(town: Town, batch: Batch) -> set[str]:
-    """Every Kafka key that has to do with the batch: what the park sent, its needs, their matches and deliveries."""
+    """Every Kafka key that has to do with the batch: what the park sent, its needs, their matches, what they
+    were told of finding none, and deliveries."""
     needs = {batch.need(number) for number in range(batch.count)}
     matches = town.collection("matching", "matches").find({}, {"proposal.need": 1})
-    found = {row["_id"] async for row in matches if row["proposal"]["need"] in needs}
+    found = {row["_id"] async for row in matches if row["proposal"].get("need") in needs}
+    abstentions = town.collection("matching", "abstentions").find({}, {"need": 1})
+    found |= {row["_id"] async for row in abstentions if row["need"] in needs}
     deliveries = town.collection("notify", "deliveries").find({}, {"ticket.fact": 1})
     told = {row["_id"] async for row in deliveries if row["ticket"]["fact"].split("/")[0] in needs | found}
     return needs | found | told | {batch.subject(number) for number in range(batch.count)} | set(town.parties.values())
@@ -138,9 +142,19 @@ async def untold_faults(town: Town, batch: Batch) -> list[str]:
     faults = [f"{id}/posted: {facts[f'{id}/posted']} deliveries, not 1" for id in ids if facts[f"{id}/posted"] != 1]
     async for row in town.collection("matching", "matches").find({}, {"proposal.need": 1}):
         fact = f"{row['_id']}/proposed"
-        if row["proposal"]["need"] in ids and facts[fact] != 4:
+        if row["proposal"].get("need") in ids and facts[fact] != 4:
             faults.append(f"{fact}: {facts[fact]} deliveries, not 4 (two parties by mail and by text)")
     return faults
+
+
+async def unanswered_faults(town: Town, batch: Batch) -> list[str]:
+    """No open need is left in silence: something was proposed for it, or it was told that nothing fits."""
+    closed = {row["of"] async for row in town.collection("matching", "needs").find({"status": "closed"}, {"of": 1})}
+    matches = town.collection("matching", "matches").find({}, {"proposal.need": 1})
+    answered = {row["proposal"].get("need") async for row in matches}
+    answered |= {row["need"] async for row in town.collection("matching", "abstentions").find({}, {"need": 1})}
+    open_needs = {batch.need(number) for number in range(batch.count)} - closed
+    return [f"{need} is open and has no answer" for need in sorted(open_needs - answered)]
 
 
 async def parked_faults(town: Town, apart: Iterable[str] = ()) -> list[str]:
@@ -178,5 +192,6 @@ async def faults(town: Town, batch: Batch, apart: Iterable[str] = ()) -> list[st
         *await bus_faults(town),
         *await message_faults(town),
         *await untold_faults(town, batch),
+        *await unanswered_faults(town, batch),
         *await parked_faults(town, apart),
     ]

@@ -22,7 +22,7 @@ RAW = {"registry": {"intake.events"}}
 """Topics that are read record by record, which reads.json does not name."""
 OUTBOXES = {
     "registry": ("parties", "contacts", "needs", "results", "refusals"),
-    "matching": ("matches",),
+    "matching": ("matches", "abstentions"),
     "notify": ("deliveries",),
     "agreements": ("agreements",),
     "challenges": ("challenges",),

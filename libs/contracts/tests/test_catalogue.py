@@ -45,7 +45,8 @@ _DESIGNED = {
     "registry.results": "ResultListed ResultRevised ResultTaken ResultExpired ResultRenewed ResultWithdrawn",
     "registry.policies": "PolicyPublished PolicyRevised PolicyRetired",
     "intake.rejections": "EventRejected",
-    "matching.matches": "MatchProposed MatchInterest MatchAccepted MatchDeclined MatchLapsed MatchWithdrawn",
+    "matching.matches": "MatchProposed MatchInterest MatchAccepted MatchDeclined MatchLapsed MatchWithdrawn "
+    "NoMatchFound",
     "challenges.challenges": "ChallengeDrafted ChallengePublished ChallengeAmended ChallengeClosed ChallengeFailed "
     "ChallengeCancelled ChallengeAwarded MilestoneSubmitted MilestoneAccepted MilestoneReturned FundingDisbursed",
     "challenges.bids": "BidSubmitted BidReplaced BidWithdrawn BidScreened BidReviewed BidDecided",

@@ -105,6 +105,26 @@ async def test_an_accepted_match_becomes_a_draft(service: Service) -> None:
     assert view["waiting_for"] == [BUYER, SELLER]
 
 
+async def test_accepted_partners_become_a_letter_of_intent_between_equals(service: Service) -> None:
+    await introduce(service)
+    accepted = MatchAccepted(kind=MatchKind.PARTNER, party_a=BUYER, party_b=SELLER)
+    await service.deliver(accepted, subject="match-1", sequence=3, source="/services/matching")
+    (event,) = await service.published()
+    assert [(side.party, side.role) for side in event.data.parties] == [(BUYER, "partner"), (SELLER, "partner")]
+    view = await read(buyer(service))
+    assert (view["kind"], "match-1" in view["text"]) == ("意向", True)
+
+
+async def test_accepted_finance_is_drafted_nothing(service: Service) -> None:
+    """A finance party has its own contracts; a letter about technical talks would be the wrong paper."""
+    await introduce(service)
+    about = {"request": "request-1", "offer": "offer-1", "offer_title": "（示例）研发贷"}
+    accepted = MatchAccepted(kind=MatchKind.FINANCE, party_a=BUYER, party_b=SELLER, **about)
+    await service.deliver(accepted, subject="match-1", sequence=3, source="/services/matching")
+    assert await types(service) == []
+    assert await service.parked() == []
+
+
 async def test_one_match_one_agreement_however_often_it_comes(service: Service) -> None:
     await introduce(service)
     event = make_event(ACCEPTED, source="/services/matching", subject="match-1", sequence=3)

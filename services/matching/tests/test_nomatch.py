@@ -2,7 +2,7 @@
 
 import pytest
 from matching.nomatch import Route, next_routes
-from qianqiao_contracts import Comparator, Constraint, Level
+from qianqiao_contracts import MATCH_ROUTES, Comparator, Constraint, Level
 
 from .demonstration import need
 
@@ -41,8 +41,20 @@ def test_testing_is_a_service() -> None:
     assert suiting(asked) == [Route.SERVICE]
 
 
+def test_a_need_that_is_not_shown_is_not_quoted() -> None:
+    asked = need("阀体泄漏率检测", LONG, "precision_instruments", constraints=constraints(Level.WISH))
+    (quoted,), (silent,) = (
+        [way for way in next_routes(asked, quote=quote) if way.route is Route.SERVICE] for quote in (True, False)
+    )
+    assert silent.suits
+    assert "检测" in quoted.zh
+    assert "检测" in quoted.en
+    assert "检测" not in silent.zh + silent.en
+
+
 def test_every_route_is_told_in_both_languages_whatever_the_need() -> None:
     for route in next_routes(need("？", "…", "biomedicine")):
         assert route.zh.strip()
         assert route.en.strip()
     assert {route.route for route in next_routes(need("？", "…", "biomedicine"))} == set(Route)
+    assert {route.value for route in Route} == set(MATCH_ROUTES.codes)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from notify.domain.wording import words
-from notify.texts import load_rulebook
+from notify.texts import Texts, load_rulebook
 from qianqiao_contracts import (
     WITHDRAWAL_REASONS,
     AgreementDrafted,
@@ -17,8 +17,10 @@ from qianqiao_contracts import (
     MatchKind,
     MatchLapsed,
     MatchProposed,
+    MatchRoute,
     MatchWithdrawn,
     NeedExpired,
+    NoMatchFound,
     NotificationPlanned,
     NotificationSuppressed,
     Origin,
@@ -145,6 +147,77 @@ async def test_of_a_policy_only_the_firm_is_told_and_only_that_it_may_apply(serv
             await harness.deliver(event, subject=story.match, sequence=sequence)
         assert await planned(harness) == [("policy-proposed", story.enterprise, "email")]
         assert await harness.parked() == []
+
+
+async def test_who_needs_something_is_told_each_time_that_nothing_was_found(service: Any, story: Any) -> None:
+    way = MatchRoute(route="expert", suits=True, text_zh="请专家诊断", text_en="Ask an expert")
+    said = NoMatchFound(need="need-1", party=story.enterprise, need_title="需求一", looked_at=12, routes=(way,))
+    async with service() as harness:
+        await story.introduce(harness)
+        for _ in range(2):
+            await harness.deliver(said, subject="abstention-1", sequence=1)
+        assert await planned(harness) == [("no-match-found", story.enterprise, "email")]
+        await harness.deliver(said, subject="abstention-1", sequence=2)
+        assert await planned(harness) == [("no-match-found", story.enterprise, "email")]
+        found = await harness.client(roles=["operator"]).get("/v1/deliveries", params={"fact": "need-1/no-match/2"})
+        assert [item["party"] for item in found.json()["items"]] == [story.enterprise]
+        assert await harness.parked() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (MatchKind.PARTNER, {}),
+        (MatchKind.FINANCE, {"request": "request-1", "offer": "offer-1", "offer_title": "（演示）研发贷"}),
+    ],
+)
+async def test_both_sides_hear_of_partners_and_of_finance_in_their_own_words(
+    service: Any, story: Any, kind: MatchKind, more: dict[str, str]
+) -> None:
+    about = {"kind": kind, "party_a": story.enterprise, "party_b": story.university, **more}
+    until = story.start + timedelta(days=14)
+    events = (
+        MatchProposed(**about, band="高度", score=1, expires_at=until),
+        MatchInterest(**about, party=story.university),
+        MatchAccepted(**about),
+        MatchDeclined(**about, party=story.enterprise, reason=Reason(code="timing")),
+        MatchLapsed(**about, reason=Reason(code="no_reply")),
+        MatchWithdrawn(**about, reason=Reason(code="superseded")),
+    )
+    async with service() as harness:
+        await story.introduce(harness)
+        for sequence, event in enumerate(events, start=1):
+            await harness.deliver(event, subject=story.match, sequence=sequence)
+        await harness.deliver(MatchWithdrawn(**about, reason=Reason(code="need_gone")), subject="match-2")
+        sides = (story.enterprise, story.university)
+        assert await planned(harness) == sorted(
+            [
+                *((f"{kind}-proposed", party, "email") for party in sides),
+                ("parties-interest", story.enterprise, "email"),
+                *(("parties-accepted", party, "email") for party in sides),
+                ("parties-declined", story.university, "email"),
+                *(("parties-lapsed", party, "email") for party in sides),
+                *(("parties-withdrawn", party, "email") for party in sides),
+            ]
+        )
+        assert await harness.parked() == []
+
+
+@pytest.mark.parametrize("locale", ["zh-Hans", "en"])
+def test_partners_and_finance_are_told_by_name_and_never_by_an_id(locale: Any) -> None:
+    book = load_rulebook()
+    texts = Texts(book, signature="【牵桥】")
+    names = {"party-a": "（演示）甲公司", "party-b": "（演示）乙机构"}
+    for kind, more in (("partner", {}), ("finance", {"offer_title": "（演示）研发贷"})):
+        data = {"kind": kind, "party_a": "party-a", "party_b": "party-b", "band": "较", "reasons": [], **more}
+        for id in (f"{kind}-proposed", "parties-interest", "parties-accepted", "parties-lapsed"):
+            rule = book.rule(id)
+            assert rule is not None
+            said = {**words(data, "match-1", "party-b", names, locale), "link": "", "person": "", "class_name": ""}
+            text = texts.render(rule, "email", locale, said).text
+            assert "（演示）甲公司" in text
+            assert "match-1" not in text
+            assert ("（演示）研发贷" in text) == (id == "finance-proposed")
 
 
 def test_a_policy_is_called_by_its_title() -> None:

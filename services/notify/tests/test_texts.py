@@ -32,6 +32,8 @@ FULL: dict[str, Any] = {
     "reasons": [{"kind": "phrase", "text_zh": "共同表述", "text_en": "Shared wording"}],
     "gaps": [{"kind": "trl", "text_zh": "就绪度不足", "text_en": "Not ready"}],
     "constraints": [{"name": "精度", "verdict": "met", "need": "≤ 0.1 %", "result": "0.05 %"}],
+    "looked_at": 1234,
+    "routes": [{"route": "expert", "suits": True, "text_zh": "请专家诊断", "text_en": "Ask an expert"}],
     "expires_at": "2026-12-31T01:00:00Z",
     "reason": {"code": "too_early", "text": "明年再看"},
     "amount": {"fen": 120_000_000},
@@ -56,6 +58,22 @@ def test_every_message_renders(rule: Rule, locale: Any, data: dict[str, Any]) ->
             assert "https://x.example/1" in content.text
             assert content.html is not None
             assert "<b>" not in content.html
+
+
+def test_who_found_nothing_reads_what_comes_close_and_where_to_go() -> None:
+    rule = next(rule for rule in BOOK.rules if rule.id == "no-match-found")
+    data = {name: FULL[name] for name in ("need", "party", "need_title", "looked_at", "gaps", "routes")}
+    found = TEXTS.render(rule, "email", "zh-Hans", words(data, "abstention-1", "a", {}, "zh-Hans") | SAID)
+    assert found.subject == "暂无合适成果：需求<b>一</b>"
+    for said in ("最接近的 1,234 项", "就绪度不足", "请专家诊断", "我们会继续找"):
+        assert said in found.text
+    assert found.text.index("请专家诊断") < found.text.index("接下来")
+    silent = {name: value for name, value in data.items() if name not in {"need_title", "gaps"}} | {"looked_at": 0}
+    hidden = TEXTS.render(rule, "email", "zh-Hans", words(silent, "abstention-1", "a", {}, "zh-Hans") | SAID)
+    assert "需求<b>" not in hidden.text
+    assert "差在哪里" not in hidden.text
+    assert "找过了，目前没有一项" in hidden.text
+    assert "need-1" in (hidden.subject or "")
 
 
 def test_a_need_that_states_constraints_can_be_told_of() -> None:

@@ -172,6 +172,40 @@ async def test_a_confidential_need_is_not_there_for_others(world: World) -> None
         assert SECRET not in event.model_dump_json()
 
 
+ENGLISH = {
+    "title_en": "Demonstration: sealing of a vacuum chamber",
+    "difficulty_en": "Core parameter: 3e-7 Pa in the chamber",
+    "keywords_en": ["vacuum sealing"],
+}
+
+
+@pytest.mark.parametrize(
+    ("visibility", "told"),
+    [("公开", set(ENGLISH)), ("摘要公开", {"title_en", "keywords_en"}), ("定向", set()), ("保密", set())],
+)
+async def test_english_is_told_exactly_where_the_chinese_is(world: World, visibility: str, told: set[str]) -> None:
+    audience = [INSTITUTE] if visibility == "定向" else []
+    need = await world.post_need(visibility=visibility, audience=audience, **ENGLISH)
+    [posted] = await world.h.published()
+    spoken = posted.data.model_dump(mode="json")
+    assert {name: spoken[name] for name in ENGLISH if spoken[name]} == {name: ENGLISH[name] for name in told}
+    own = await ok(world.firm.get(f"/v1/needs/{need['id']}"))
+    assert {name: own[name] for name in ENGLISH} == ENGLISH
+    if visibility == "摘要公开":
+        seen = await ok(world.stranger.get(f"/v1/needs/{need['id']}"))
+        assert {name: seen[name] for name in ENGLISH if seen[name]} == {name: ENGLISH[name] for name in told}
+
+
+@pytest.mark.parametrize("field", ["title_en", "difficulty_en"])
+async def test_contact_data_in_english_is_refused_too(world: World, field: str) -> None:
+    problem = world.h.problem(
+        await world.firm.post(
+            "/v1/needs", json={**NEED, "party": FIRM, **ENGLISH, field: "call 13800138000 for the drawing"}
+        )
+    )
+    assert problem["code"] == "contact-data-in-public-text"
+
+
 async def test_a_targeted_need_is_seen_by_those_it_is_addressed_to(world: World) -> None:
     need = await world.post_need(visibility="定向", audience=[INSTITUTE])
     assert (await ok(world.institute.get(f"/v1/needs/{need['id']}")))["difficulty"] == NEED["difficulty"]

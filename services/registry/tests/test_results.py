@@ -1,5 +1,7 @@
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from registry_support import FIRM, INSTITUTE, RESULT, World, ok
 
 
@@ -84,3 +86,21 @@ async def test_a_confidential_result_tells_nothing(world: World) -> None:
     assert (await world.firm.get(f"/v1/results/{result['id']}")).status_code == 404
     [listed] = await world.h.published()
     assert "3e-7" not in listed.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("visibility", "told"),
+    [("公开", {"title_en", "summary_en", "keywords_en"}), ("摘要公开", {"title_en", "keywords_en"}), ("保密", set())],
+)
+async def test_english_is_told_exactly_where_the_chinese_is(world: World, visibility: str, told: set[str]) -> None:
+    english: dict[str, Any] = {
+        "title_en": "Demonstration: sealed chamber",
+        "summary_en": "Core parameter: 3e-7 Pa, and the whole route to it",
+        "keywords_en": ["vacuum sealing"],
+    }
+    result = await world.list_result(visibility=visibility, **english)
+    [listed] = await world.h.published()
+    spoken = listed.data.model_dump(mode="json")
+    assert {name for name in english if spoken[name]} == told
+    own = await ok(world.institute.get(f"/v1/results/{result['id']}"))
+    assert {name: own[name] for name in english} == english

@@ -72,6 +72,7 @@ TYPES: Final[Mapping[str, type[EventData]]] = _by_type(
         matches.MatchDeclined,
         matches.MatchLapsed,
         matches.MatchWithdrawn,
+        matches.NoMatchFound,
         challenges.ChallengeDrafted,
         challenges.ChallengePublished,
         challenges.ChallengeAmended,

@@ -11,6 +11,7 @@ from qianqiao_contracts.topics import TOPICS, Topic
 from qianqiao_contracts.values import (
     Band,
     CodeText,
+    Count,
     Flag,
     Id,
     Label,
@@ -185,4 +186,37 @@ class MatchWithdrawn(MatchParties):
     party: Id | None = Field(default=None, description="引起撤回的主体 · Party on whose side it fell away")
     reason: Annotated[Reason, AfterValidator(coded_by(WITHDRAWAL_REASONS))] = Field(
         description="原因，代码见 withdrawal_reason · Why"
+    )
+
+
+class MatchRoute(Value):
+    """下一步: where a need can go that nothing on offer fits."""
+
+    route: CodeText = Field(description="途径 · Way on, a code of match_route")
+    suits: Flag = Field(default=False, description="需求现状是否适合 · Whether the need, as it stands, speaks for it")
+    text_zh: Message = Field(description="中文说明 · In Chinese")
+    text_en: Message = Field(description="英文说明 · In English")
+
+
+class NoMatchFound(EventData):
+    """All results on offer were searched for a need and none fits. The search goes on; a match may still follow.
+
+    The subject is the answer's own id: one for each need, with one event for each material content of it.
+    """
+
+    event_type: ClassVar[str] = "qianqiao.NoMatchFound.v1"
+    topic: ClassVar[Topic] = MATCHES
+    zh: ClassVar[str] = "暂无合适成果（说明下一步；仍继续寻找）"
+
+    need: Id = Field(description="需求标识 · Need")
+    party: Id = Field(description="需求方主体标识 · Party that needs it")
+    need_title: Title | None = Field(
+        default=None, description="需求名称；非公开需求缺 · Title of the need; absent if it is not open"
+    )
+    looked_at: Count = Field(description="逐一比对过的最接近的成果数 · How many of the closest results were compared")
+    gaps: Annotated[tuple[MatchGap, ...], within("reasons")] = Field(
+        default=(), description="内容接近的成果差在哪里 · What is missing in those that come close"
+    )
+    routes: Annotated[tuple[MatchRoute, ...], Field(min_length=1), within("routes")] = Field(
+        description="下一步，最适合的在前 · Ways on, the most suitable first"
     )

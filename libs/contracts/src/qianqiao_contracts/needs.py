@@ -12,11 +12,13 @@ from qianqiao_contracts.values import (
     Flag,
     Id,
     Keywords,
+    KeywordsEn,
     Modes,
     MoneyRange,
     Reason,
     Sectors,
     Title,
+    TitleEn,
     Trl,
     UtcDatetime,
     Visibility,
@@ -58,6 +60,11 @@ class NeedContent(EventData):
     modes: Modes = Field(default=(), description="合作方式 · Modes of cooperation")
     trl_wanted: Trl | None = Field(default=None, description="交付时期望的技术就绪度 · TRL wished at delivery")
     due: UtcDatetime | None = Field(default=None, description="期望完成时间 · Wanted by")
+    title_en: TitleEn | None = Field(default=None, description="英文名称 · Title in English")
+    difficulty_en: Annotated[str, bounded("difficulty_en")] | None = Field(
+        default=None, description="主要技术难点（英文） · Main technical difficulty in English"
+    )
+    keywords_en: KeywordsEn = Field(default=(), description="英文关键词 · Keywords in English")
     visibility: Visibility = Field(default=Visibility.PUBLIC, description="公开范围 · Who may see it")
     channel: NeedChannel = Field(description="来源渠道 · How it came in")
     last_confirmed: UtcDatetime = Field(description="最近确认时间 · When its owner last confirmed it")

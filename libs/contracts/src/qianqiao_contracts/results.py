@@ -11,6 +11,7 @@ from qianqiao_contracts.values import (
     Flag,
     Id,
     Keywords,
+    KeywordsEn,
     Label,
     Maturity,
     Measured,
@@ -22,6 +23,7 @@ from qianqiao_contracts.values import (
     Sectors,
     ShortText,
     Title,
+    TitleEn,
     UtcDatetime,
     Value,
     Visibility,
@@ -69,6 +71,11 @@ class ResultContent(EventData):
     measured: Annotated[tuple[Measured, ...], within("constraints")] = Field(
         default=(), description="实测指标 · Measured figures"
     )
+    title_en: TitleEn | None = Field(default=None, description="英文名称 · Title in English")
+    summary_en: Annotated[str, bounded("summary_en")] | None = Field(
+        default=None, description="成果简介（英文） · Summary in English"
+    )
+    keywords_en: KeywordsEn = Field(default=(), description="英文关键词 · Keywords in English")
     visibility: Visibility = Field(default=Visibility.PUBLIC, description="公开范围 · Who may see it")
     last_confirmed: UtcDatetime = Field(description="最近确认时间 · When its owner last confirmed it")
 

@@ -138,6 +138,7 @@ def bounded(name: str) -> StringConstraints:
 
 Name = Annotated[str, bounded("name")]
 Title = Annotated[str, bounded("title")]
+TitleEn = Annotated[str, bounded("title_en")]
 Label = Annotated[str, bounded("label")]
 ShortText = Annotated[str, bounded("short")]
 Keyword = Annotated[str, bounded("keyword")]
@@ -372,6 +373,7 @@ def within(name: str) -> object:
 
 Sectors = Annotated[tuple[Sector, ...], within("sectors")]
 Keywords = Annotated[tuple[Keyword, ...], within("keywords")]
+KeywordsEn = Annotated[tuple[Annotated[str, bounded("keyword_en")], ...], within("keywords")]
 Modes = Annotated[tuple[CooperationMode, ...], within("modes")]
 Reasons = Annotated[tuple[Reason, ...], within("reasons")]
 EvidenceList = Annotated[tuple[Evidence, ...], within("evidence")]

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from qianqiao_stack.commands import events, parked, system, topics
+from qianqiao_stack.commands.opensearch import opensearch
 from qianqiao_stack.errors import StackError
 from qianqiao_stack.show import complain
 
@@ -16,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 system.register(app)
+app.command()(opensearch)
 app.add_typer(events.app, name="events")
 app.add_typer(parked.app, name="parked")
 app.add_typer(topics.app, name="topics")

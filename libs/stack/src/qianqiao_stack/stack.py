@@ -179,6 +179,8 @@ class Stack:
             "QIANQIAO_TRACE_RATIO": str(self.plan.trace_ratio),
             "QIANQIAO_STARTUP_WAIT_S": "120",
         }
+        if name == "matching":
+            env["QIANQIAO_INDEX_DIR"] = str(self.home.folder("matching-index"))
         if self.receivers is not None:
             env["QIANQIAO_OTLP_ENDPOINT"] = self.receivers.url
             if name == "notify":

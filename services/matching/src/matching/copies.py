@@ -7,7 +7,7 @@ that overtakes the content it belongs to (a record taken out of turn by an opera
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -54,6 +54,8 @@ class Change:
     changed_at: datetime
     content: dict[str, Any] | None
     status: Status | None
+    written: bool = True
+    """False for what was stored before already, or overtaken."""
 
 
 class Copies[C: EventData]:
@@ -80,15 +82,14 @@ class Copies[C: EventData]:
             self._projection.get(f"{_STATUS}{id}"),
         )
         if not written:
-            return change, await self.get(id)
+            return replace(change, written=False), await self.get(id)
         return change, self._copy(id, sequence, document, status)
 
     async def put_status(self, id: str, sequence: int, status: Status) -> Change:
         """Store the status that event number `sequence` of the item brought, unless a later one is stored."""
         change = Change(f"{_STATUS}{id}", id, sequence, self._clock.now(), None, status)
         document = {"of": id, "status": status.value, "changed_at": change.changed_at}
-        await self._projection.put(change.key, sequence, document)
-        return change
+        return replace(change, written=await self._projection.put(change.key, sequence, document))
 
     async def get(self, id: str) -> Copy[C] | None:
         """Return one copy, None where no content is known."""
@@ -152,6 +153,12 @@ class Copies[C: EventData]:
         """Return a page of what changed in a span of time, both ends included."""
         where = {"id": {"$gt": after}, "changed_at": {"$gte": since, "$lte": until}}
         return [_change(document) for document in await self._projection.select(where, limit=most)]
+
+    async def moved_since(self, ids: Sequence[str], since: datetime) -> set[str]:
+        """Return those among the items whose content or status changed after `since`."""
+        keys = [key for id in ids for key in (id, f"{_STATUS}{id}")]
+        where = {"id": {"$in": keys}, "changed_at": {"$gt": since}}
+        return {_change(document).item for document in await self._projection.select(where, limit=len(keys))}
 
 
 def _change(document: dict[str, Any]) -> Change:

@@ -36,6 +36,9 @@ NEED_FIELDS: Final = (
     "budget",
     "modes",
     "trl_wanted",
+    "title_en",
+    "difficulty_en",
+    "keywords_en",
     "visibility",
 )
 RESULT_FIELDS: Final = (
@@ -51,6 +54,9 @@ RESULT_FIELDS: Final = (
     "modes",
     "price",
     "measured",
+    "title_en",
+    "summary_en",
+    "keywords_en",
     "visibility",
 )
 

@@ -259,10 +259,10 @@ class Follower[C: EventData]:
             if read <= _FEW:
                 return
 
-    async def take_over(self, shadow: Shelf, ready: Callable[[], None]) -> CandidateIndex | None:
+    async def take_over(self, shadow: Shelf, ready: Callable[[], Awaitable[None]]) -> CandidateIndex | None:
         """Have a shelf that was built take the place of the present one, in one step and with everything taken so far.
 
-        `ready` is called in that step, before it counts; if it raises, nothing has happened. Return the index before.
+        `ready` is called just before; if it raises, nothing has happened here. Return the index before.
         """
         position = Position.of(shadow.position)
         if position is None or position.scanned is not None:
@@ -273,10 +273,10 @@ class Follower[C: EventData]:
                 read_at = self._copies.now()
                 await self._changed_since(position.read_at, shadow)
                 async with shadow.unchanging():
+                    await ready()
                     while self._meanwhile:
                         some, self._meanwhile = self._meanwhile, []
                         await self._merge_all(shadow, some)
-                    ready()
                     before = self._shelf.become(shadow)
                     self._follow_from(read_at)
                     return before

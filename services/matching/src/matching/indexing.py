@@ -10,17 +10,19 @@ from typing import Any, Final
 import structlog
 from qianqiao_chassis.errors import StoreUnavailable
 from qianqiao_chassis.service import Chassis
+from qianqiao_chassis.store.projection import Projection
 from qianqiao_chassis.store.query import Index
-from qianqiao_contracts import NeedContent, ResultContent
+from qianqiao_contracts import NeedContent, ResultContent, new_id
 
 from matching.copies import Copies
 from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine
+from matching.engine.index.opensearch_opening import open_index
 from matching.engine.index.place import Place
 from matching.engine.model import Model
 from matching.follower import Follower, Pace
 from matching.settings import IndexWriter, MatchingSettings
-from matching.upkeep import Upkeep
+from matching.upkeep import Elsewhere, Published, Upkeep
 
 _CHANGED: Final = Index(("changed_at", 1))
 _CONFIRMED: Final = ("content.last_confirmed", -1)
@@ -33,14 +35,26 @@ log = structlog.get_logger(__name__)
 class Indexes:
     """Both indexes of a process, seen to in the background whatever part of the service it runs."""
 
-    def __init__(self, upkeeps: Sequence[Upkeep], *, every_s: float) -> None:
+    def __init__(self, upkeeps: Sequence[Upkeep], identity: Projection, *, every_s: float) -> None:
         self._upkeeps = upkeeps
+        self._identity = identity
         self._every_s = every_s
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes all of them."""
+        return all(upkeep.writes for upkeep in self._upkeeps)
+
+    def of(self, name: str) -> Upkeep:
+        """Return what sees to one of them. KeyError where there is none of that name."""
+        return {upkeep.name: upkeep for upkeep in self._upkeeps}[name]
+
     async def start(self) -> None:
         """Open them, or begin to build what is missing, and go on seeing to them."""
+        store = await _name_of_store(self._identity)
         for upkeep in self._upkeeps:
+            upkeep.belongs_to(store)
             await upkeep.open(_OPEN_WITHIN_S)
         self._task = asyncio.create_task(self._for_ever(), name="indexes")
 
@@ -97,8 +111,16 @@ def followers(
     )
 
 
+async def _name_of_store(identity: Projection) -> str:
+    """Return what the store of this service calls itself, for ever: its indexes must not be taken for another's."""
+    await identity.put("store", 1, {"name": new_id()})  # only the first one is kept
+    stored = await identity.get("store")
+    assert stored is not None
+    return str(stored["name"])
+
+
 def indexes(
-    settings: MatchingSettings,
+    chassis: Chassis[MatchingSettings],
     engine: Engine,
     followed: tuple[Follower[Any], Follower[Any]],
     *,
@@ -106,6 +128,7 @@ def indexes(
     on_adopted: Callable[[], Awaitable[None]] | None = None,
 ) -> Indexes:
     """Return what sees to the indexes, in memory or where the settings say. `on_adopted`: both have another model."""
+    settings = chassis.settings
 
     async def adopted() -> None:
         if on_adopted is not None and engine.needs.model.baked_version == engine.results.model.baked_version:
@@ -116,16 +139,34 @@ def indexes(
             Upkeep(
                 follower,
                 shelf,
-                place=Place(Path(settings.index_dir) / follower.name) if settings.index_dir else None,
+                place=Place(Path(settings.index_dir) / follower.name) if _on_disk(settings) else None,
+                elsewhere=_elsewhere(settings, follower.name),
                 may_write=may_write,
                 on_adopted=adopted,
             )
             for follower, shelf in zip(followed, (engine.needs, engine.results), strict=True)
         ],
+        chassis.projection("index_identity"),
         every_s=settings.settle_every_s,
     )
 
 
+def _on_disk(settings: MatchingSettings) -> bool:
+    return bool(settings.index_dir) and settings.opensearch_url is None
+
+
+def _elsewhere(settings: MatchingSettings, kind: str) -> Elsewhere | None:
+    if settings.opensearch_url is None:
+        return None
+
+    async def opened(baked: str, anew: bool) -> Published:
+        index = await open_index(settings, kind, baked, anew=anew)
+        assert index is not None
+        return index
+
+    return opened
+
+
 def writes_inside(settings: MatchingSettings) -> bool:
     """Whether a process of the service itself may write the index."""
-    return not settings.index_dir or settings.index_writer is IndexWriter.INSIDE
+    return not _on_disk(settings) or settings.index_writer is IndexWriter.INSIDE

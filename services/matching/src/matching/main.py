@@ -1,22 +1,29 @@
 """The composition root: the only place where concrete parts meet."""
 
+import asyncio
 import sys
 from datetime import timedelta
 from typing import NoReturn
 
 from qianqiao_chassis.service import Chassis, run
 from qianqiao_chassis.store.query import Index
-from qianqiao_contracts import PartyContent
+from qianqiao_contracts import MatchKind, PartyContent
 
 from matching import api, events
+from matching.abstaining import Abstainer
+from matching.abstention import Abstention
 from matching.barring import wiring as barring
 from matching.barring.bars import Bars, Follow
 from matching.copies import Copies
 from matching.domain import Look, Match, Rules
 from matching.engine.engine import Engine
 from matching.engine.tables import table
+from matching.figures import units
+from matching.finance import wiring as finance
+from matching.fit.command import main as fit_command
 from matching.indexing import followers, indexes, writes_inside
 from matching.indexwriter import main as index_command
+from matching.partners import wiring as partners
 from matching.policies import wiring as policies
 from matching.proposing import Market, Proposer
 from matching.search import wiring as search
@@ -44,18 +51,31 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     market = _market(chassis, barring.compose(chassis, on_bars))
     looks = chassis.repository("looks", Look)
     delay = timedelta(seconds=chassis.settings.second_look_s)
-    overlap = timedelta(seconds=chassis.settings.overlap_s)
     second = SecondLooks(looks, chassis.clock, delay)
-    matching = Matching(market, Proposer(market, second.name_at), looks, second, overlap, {})
-    on_bars.append(matching.bars_changed)
+    proposer = Proposer(market, second.name_at)
+    parties = Copies(chassis.projection("parties", indexes=_CHANGED), PartyContent, chassis.clock)
+    partner = partners.compose(chassis, market, proposer, parties)
+    policy_copies = chassis.projection("policies", indexes=_CHANGED)
+    on_profile = [partner.party_changed]
+    profiles = policies.compose(chassis, parties, policy_copies, on_profile)
+    money = finance.compose(chassis, market, profiles.records)
+    on_profile.append(money.firm_changed)
+    matching = Matching(
+        market,
+        proposer,
+        looks,
+        second,
+        overlap=timedelta(seconds=chassis.settings.overlap_s),
+        abstainer=Abstainer(market, proposer, chassis.repository("abstentions", Abstention), delay),
+        refills={MatchKind.PARTNER: partner.refused, MatchKind.FINANCE: money.refused},
+        on_listings=[partner.listings_changed],
+    )
+    on_bars += [matching.bars_changed, partner.bars_changed, money.bars_changed]
     chassis.consume(events.subscriptions(matching))
     chassis.serve(api.routes(matching))
     chassis.due(market.matches, matching.lapse)
     chassis.due(looks, matching.look_again)
     _index(chassis, market, matching)
-    parties = Copies(chassis.projection("parties", indexes=_CHANGED), PartyContent, chassis.clock)
-    policy_copies = chassis.projection("policies", indexes=_CHANGED)
-    policies.compose(chassis, parties, policy_copies)
     search.compose(chassis, market.needs, market.results, parties, policy_copies)
 
 
@@ -74,6 +94,9 @@ def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:
             indexes=[
                 Index(("proposal.need", 1)),
                 Index(("proposal.result", 1), ("state", 1)),
+                Index(("proposal.listings", 1), ("state", 1)),
+                Index(("proposal.request", 1), ("id", 1)),
+                Index(("proposal.offer", 1), ("id", 1)),
                 Index(("parties", 1), ("proposed_at", -1), ("id", 1)),
             ],
         ),
@@ -86,19 +109,27 @@ def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:
 def _index(chassis: Chassis[MatchingSettings], market: Market, matching: Matching) -> None:
     """Open the indexes before anything is served or consumed; see to them; finish what is under way at the end."""
     kept = indexes(
-        chassis.settings,
+        chassis,
         market.engine,
         (market.followed_needs, market.followed_results),
         may_write=writes_inside(chassis.settings),
         on_adopted=matching.everything_changed,
     )
+    chassis.on_start(_know_units)
     chassis.on_start(kept.start)
     chassis.on_stop(kept.stop)
     chassis.ready_when("index", kept.ready)
+
+
+async def _know_units() -> None:
+    """Have the library of units ready before the first constraint is checked."""
+    await asyncio.to_thread(units.prepare)
 
 
 def main() -> NoReturn:
     """Run the command line of the service."""
     if sys.argv[1:2] == ["index"]:
         raise SystemExit(index_command())
+    if sys.argv[1:2] == ["fit"]:
+        raise SystemExit(fit_command(sys.argv[2:]))
     run(SERVICE, MatchingSettings, compose)

@@ -113,6 +113,11 @@ class Proposer:
         """Take back the open ones among `matches`."""
         await self._keeper.close(matches, reason, party=party)
 
+    async def finds(self, need: Copy[NeedContent]) -> bool:
+        """Tell whether anything would be proposed for a need, were there no limit to what it is told in a day."""
+        latest = latest_rounds(await self.existing(need.id))
+        return bool((await self._select(need, latest)).chosen)
+
     async def existing(self, need_id: str) -> list[Match]:
         """Return every match there is for a need."""
         return await self._market.matches.select({"proposal.need": need_id}, limit=_MATCHES_OF_A_NEED)
@@ -156,7 +161,7 @@ class Proposer:
             results = await self._market.followed_results.copies([ranked.id for ranked in some])
             for ranked in some:
                 if (result := results.get(ranked.id)) is not None:
-                    pair = Pair.of(need, result, ranked)
+                    pair = Pair.of(need, result, ranked.score, ranked.like, ranked.alike)
                     open_to_both = pair.is_admissible and never.isdisjoint(result.content.parties)
                     if open_to_both and not barred(latest.get(result.id), pair.basis):
                         pairs[result.id] = pair

@@ -1,8 +1,9 @@
 """Settings of this service; rules of matching are data files, not settings."""
 
 from enum import StrEnum
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 from qianqiao_chassis.settings import ServiceSettings
 
 
@@ -67,3 +68,60 @@ class MatchingSettings(ServiceSettings):
         description="检索最多落后存储多少秒 / seconds by which a search may lag behind the store",
         examples=[1],
     )
+    opensearch_url: SecretStr | None = Field(
+        None,
+        description="OpenSearch 地址，逗号分隔（可含用户名和密码，不会写入日志）；设置后匹配索引放在其中，各进程共用 / "
+        "addresses of OpenSearch, separated by commas (may hold user and password, never logged); "
+        "with it the index of matching is kept there and shared by all processes",
+        examples=["https://matching:…@search-1:9200,https://matching:…@search-2:9200"],
+    )
+    opensearch_ca_file: str | None = Field(
+        None,
+        description="OpenSearch 证书的 CA 文件（PEM）/ file of the CA that signed OpenSearch's certificate (PEM)",
+        examples=["/etc/qianqiao/opensearch-ca.pem"],
+    )
+    embedding: Literal["none", "openai", "onnx"] = Field(
+        "none",
+        description="语义向量模型：none（不用）、openai（/v1/embeddings 接口）、onnx（本地目录）/ "
+        "embedding model: none, openai (any server of /v1/embeddings), onnx (a local folder)",
+        examples=["none"],
+    )
+    embedding_url: str | None = Field(
+        None,
+        description="openai 方式的服务地址，不含 /v1 / address of the server, without /v1",
+        examples=["http://127.0.0.1:8081"],
+    )
+    embedding_model: str | None = Field(
+        None, description="openai 方式的模型名 / name of its model", examples=["bge-m3"]
+    )
+    embedding_key: SecretStr | None = Field(None, description="openai 方式的密钥 / its key", examples=["…"])
+    embedding_dimensions: int | None = Field(
+        None,
+        ge=8,
+        le=8192,
+        description="向量维数；设置后随请求发送，答复不符即不用 / "
+        "dimensions; if set they are asked for, and other answers are not used",
+        examples=[1024],
+    )
+    embedding_query_prefix: str = Field(
+        "", description="查询文本的前缀，按模型要求 / prefix of queries, as the model wants it", examples=["query: "]
+    )
+    embedding_passage_prefix: str = Field(
+        "",
+        description="条目文本的前缀，按模型要求 / prefix of listed texts, as the model wants it",
+        examples=["passage: "],
+    )
+    embedding_folder: str | None = Field(
+        None,
+        description="onnx 方式的目录，含 model.onnx、tokenizer.json、pooling.json / "
+        "folder with model.onnx, tokenizer.json and pooling.json",
+        examples=["/var/lib/qianqiao/model"],
+    )
+
+    @model_validator(mode="after")
+    def _embedding_is_complete(self) -> Self:
+        needed = {"none": (), "openai": ("embedding_url", "embedding_model"), "onnx": ("embedding_folder",)}
+        if missing := [name for name in needed[self.embedding] if not getattr(self, name)]:
+            names = ", ".join(missing)
+            raise ValueError(f"embedding={self.embedding} 还需要 {names} / also needs {names}")
+        return self

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 import structlog
 from opentelemetry import metrics
@@ -85,6 +85,23 @@ class Progress:
         return f"building the index: {self.done} of {self.total}, {self.rate:.0f} a second{left}"
 
 
+class Published(CandidateIndex, Protocol):
+    """An index that lives elsewhere, filled beside the one that is open to all and then put in its place."""
+
+    @property
+    def published(self) -> bool:
+        """Whether it is open to all."""
+        ...
+
+    async def publish(self) -> None:
+        """Open it to all."""
+        ...
+
+
+type Elsewhere = Callable[[str, bool], Awaitable[Published]]
+"""Opens the index made with what is named, or one to be filled: where there is none, and if a new one is asked for."""
+
+
 class Upkeep:
     """Sees to the index of one kind. `tick` is called again and again; nothing else needs to be."""
 
@@ -94,14 +111,20 @@ class Upkeep:
         shelf: Shelf,
         *,
         place: Place | None = None,
+        elsewhere: Elsewhere | None = None,
         may_write: bool = True,
         on_adopted: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Without a place the index ends with the process. `on_adopted` is told when another model counts."""
+        """Without a place, here or elsewhere, the index ends with the process.
+
+        `on_adopted` is told when another model has come to count.
+        """
         self.follower = follower
         self.name = follower.name
         self._shelf = shelf
         self._place = place
+        self._elsewhere = elsewhere
+        self._store = ""
         self._may_write = may_write
         self._on_adopted = on_adopted
         self._model = shelf.model
@@ -109,6 +132,7 @@ class Upkeep:
         self._checking: asyncio.Task[None] | None = None
         self._checked_at = time.monotonic()
         self._again_at = 0.0
+        self._anew: str | None = None
         self._open: Path | None = None
         self.progress: Progress | None = None
 
@@ -117,11 +141,21 @@ class Upkeep:
         """Whether this process writes the index."""
         return self._place is None or self._place.is_mine
 
+    def belongs_to(self, store: str) -> None:
+        """Name the store that is followed: an index of another one is of no use, however alike it looks."""
+        self._store = store
+
+    def _baked(self, model: Model) -> str:
+        return f"{model.baked_version} store/{self._store}"
+
     # ---- called from outside ----------------------------------------------------------------------------------------
 
     async def open(self, within: float) -> None:
         """Open what is there; where there is nothing to read, wait for a new one at most this many seconds."""
-        await self.tick()
+        try:
+            await self.tick()
+        except StoreUnavailable as problem:  # the index may be elsewhere, and away
+            log.warning("index not opened yet", index=self.name, detail=problem.detail)
         if self._building is not None and not self._shelf.readable:
             await asyncio.wait([self._building], timeout=within)
 
@@ -132,14 +166,18 @@ class Upkeep:
         if self._shelf.damage is not None and self._place is not None and not self.writes:
             self._place.suspect()
         if (not self._shelf.readable and not (self.writes and self._shelf.damage)) or self._moved():
-            await self._open_current()
+            await self._open_what_is_there()
         elif self._place is not None and not self.writes and self._may_write and self._place.lock():
             log.info("index taken over for writing", index=self.name)
-            await self._open_current()
+            await self._open_what_is_there()
         may_build = self.writes and self._building is None and time.monotonic() >= self._again_at
         if may_build and (why := self._why_anew()) is not None:
             self._begin_build(why)
         await self._keep_up()
+
+    def build_anew(self, why: str) -> None:
+        """Have a new index built from the store in any case."""
+        self._anew = why
 
     def adopt(self, model: Model) -> None:
         """Have items analysed with this model from now on; what is there is read until a new index has been built."""
@@ -191,17 +229,26 @@ class Upkeep:
             return False
         with suppress(IndexDamagedError):
             current = self._place.current()
-            return current is not None and current != self._open and baked_of(current) == self._model.baked_version
+            return current is not None and current != self._open and baked_of(current) == self._baked(self._model)
         return False
 
-    async def _open_current(self) -> None:
-        place = self._place
-        if place is None or self._building is not None:
+    async def _open_what_is_there(self) -> None:
+        if self._building is not None:
             return
+        if self._place is not None:
+            await self._open_current(self._place)
+        elif self._elsewhere is not None:
+            index = await self._elsewhere(self._baked(self._model), False)
+            if index.published:
+                await self._stand_on(index, None)
+            else:
+                await _close(index)
+
+    async def _open_current(self, place: Place) -> None:
         writes = self._may_write and place.lock()
         try:
             current = place.current()
-            if current is None or baked_of(current) != self._model.baked_version:
+            if current is None or baked_of(current) != self._baked(self._model):
                 return
             index = await asyncio.to_thread(TantivyIndex.open, current, writes=writes)
         except IndexDamagedError as damage:
@@ -209,8 +256,8 @@ class Upkeep:
             return
         await self._stand_on(index, current)
 
-    async def _stand_on(self, index: CandidateIndex, current: Path) -> None:
-        same = current == self._open
+    async def _stand_on(self, index: CandidateIndex, current: Path | None) -> None:
+        same = current is not None and current == self._open
         if same and self._shelf.readable:
             await _close(self._shelf.stand_on(index))
             return
@@ -223,7 +270,7 @@ class Upkeep:
                 return
             before = None
         else:
-            before = await self.follower.take_over(shadow, lambda: None)
+            before = await self.follower.take_over(shadow, _nothing)
         self._open = current
         await _close(before)
         log.info("index opened", index=self.name, items=index.size, position=index.position, writes=self.writes)
@@ -275,7 +322,7 @@ class Upkeep:
             return "outdated"
         if isinstance(index, TantivyIndex) and index.bytes > _WASTE_FROM and index.waste > _WASTE:
             return "waste"
-        return None
+        return self._anew
 
     def _begin_build(self, why: str) -> None:
         self.progress = Progress(self.name, why, 0)
@@ -298,12 +345,12 @@ class Upkeep:
         if why == "damaged":
             await self._give_up_damaged()
         progress.total = await self.follower.total()
-        path, index = await self._begun(model)
+        path, index = await self._begun(model, why)
         shadow = self._shelf.successor(model, index)
         try:
             log.info("index being built", index=self.name, why=why, zh=progress.zh, en=progress.en)
             await self.follower.build(shadow, progress.tell)
-            before = await self.follower.take_over(shadow, lambda: self._promote(path))
+            before = await self.follower.take_over(shadow, lambda: self._promote(path, index))
         except BaseException:
             await _close(index)
             raise
@@ -316,7 +363,10 @@ class Upkeep:
         if why == "outdated" and self._on_adopted is not None:
             await self._on_adopted()
 
-    def _promote(self, path: Path | None) -> None:
+    async def _promote(self, path: Path | None, index: CandidateIndex) -> None:
+        self._anew = None
+        if self._elsewhere is not None:
+            await cast(Published, index).publish()
         if self._place is not None and path is not None:
             self._place.make_current(path)
             self._open = path
@@ -330,12 +380,14 @@ class Upkeep:
             log.error("index set aside", index=self.name, path=None if aside is None else aside.name)
         self._open = None
 
-    async def _begun(self, model: Model) -> tuple[Path | None, TantivyIndex]:
+    async def _begun(self, model: Model, why: str) -> tuple[Path | None, CandidateIndex]:
         """A new index to fill, or one that was being filled when the process ended."""
-        place = self._place
+        place, baked = self._place, self._baked(model)
+        if self._elsewhere is not None:
+            return None, await self._elsewhere(baked, why not in ("none", "outdated"))
         if place is None:
             return None, TantivyIndex.in_memory()
-        begun = place.begun(model.baked_version)
+        begun = place.begun(baked)
         if begun is not None:
             try:
                 return begun, await asyncio.to_thread(TantivyIndex.open, begun, writes=True)
@@ -343,7 +395,11 @@ class Upkeep:
                 log.warning("a begun index is of no use", index=self.name, detail=str(damage))
         await asyncio.to_thread(place.tidy)
         path = place.next()
-        return path, await asyncio.to_thread(TantivyIndex.create, path, model.baked_version)
+        return path, await asyncio.to_thread(TantivyIndex.create, path, baked)
+
+
+async def _nothing() -> None:
+    """Nothing is to be done."""
 
 
 async def _close(index: CandidateIndex | None) -> None:

@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.errors import NotFound
 from qianqiao_chassis.store.repository import Repository
 from qianqiao_contracts import MatchKind, NeedContent, ResultContent
 
-from matching.copies import Copy, Status
+from matching.abstaining import Abstainer
+from matching.copies import Change, Copy, Status
 from matching.domain import OPEN, Look, Match, decline_reason
 from matching.engine.contents import result_item
+from matching.pages import read_all
 from matching.pairs import Pair
 from matching.proposing import Market, Proposer
 from matching.together import together
@@ -21,7 +23,14 @@ from matching.together import together
 _PAGE: Final = 200
 _SIDE_BY_SIDE: Final = 4
 
-type Refill = Callable[[Match], Awaitable[None]]
+
+class Refill(Protocol):
+    """Has looked at what may take the place of a match that was refused; `later`: once that is written, too."""
+
+    async def __call__(self, match: Match, *, later: bool) -> None:
+        """Write it down."""
+
+
 type OnListings = Callable[[datetime, datetime], Awaitable[None]]
 """Sees to what else depends on listings, once some changed in a span of time."""
 
@@ -73,6 +82,7 @@ class Matching:
     looks: Repository[Look]
     second: SecondLooks
     overlap: timedelta
+    abstainer: Abstainer
     refills: Mapping[MatchKind, Refill]
     """For matches of parties rather than listings: who sees to what may take the place of one that was refused."""
     on_listings: Sequence[OnListings] = ()
@@ -86,6 +96,7 @@ class Matching:
         await together((storing, reading))
         change, need = storing.result()
         await self.market.followed_needs.take(change)
+        await self._mark_again(change)
         # Beside a revision something may have been proposed by the old content after the matches were read.
         begun = (reading.result(), need) if need is not None and sequence == 1 else None
         await self.proposer.refresh(id, begun=begun)
@@ -94,6 +105,7 @@ class Matching:
         """A need left matching or came back."""
         change = await self._stored(self.market.needs.put_status(id, sequence, status))
         await self.market.followed_needs.take(change)
+        await self._mark_again(change)
         await self.proposer.refresh(id)
 
     async def result_changed(self, id: str, sequence: int, content: ResultContent) -> None:
@@ -117,6 +129,12 @@ class Matching:
         finally:
             await marked
 
+    async def _mark_again(self, change: Change) -> None:
+        """Have a need looked at a second time whose event came before: whoever stored it may have died before it was
+        marked, and no look covers the time at which it was stored."""
+        if not change.written:
+            await self.second.name(change.item, later=True)
+
     async def _refresh_around(self, result_id: str, former: ResultContent | None = None) -> None:
         """Refresh every need that the result fits, or fitted by its former content, or is proposed for.
 
@@ -129,6 +147,9 @@ class Matching:
             return
         matches = await self._matches_of_result(result_id)
         if not result.is_open:
+            # One side answered, so it stayed although the need may have changed since: that need may be left with
+            # nothing. Said before, since once it is closed it is not found here any more.
+            await together(self.second.name(m.proposal.pair[0], later=True) for m in matches if not m.untouched)
             await self.proposer.close(matches, "result_gone", party=result.content.parties[0])
         contents = [result.content] if former in (None, result.content) else [result.content, former]
         items = [result_item(result_id, content) for content in contents if content is not None]
@@ -136,14 +157,8 @@ class Matching:
         await self._refresh_all(list(dict.fromkeys([*fitting, *(match.proposal.pair[0] for match in matches)])))
 
     async def _matches_of_result(self, result_id: str) -> list[Match]:
-        """Those that a change of the result may change: open ones, read page by page."""
-        found: list[Match] = []
-        where = {"proposal.result": result_id, "state": {"$in": sorted(OPEN)}}
-        while True:
-            page = await self.market.matches.select(where, limit=_PAGE, after=found[-1].id if found else None)
-            found += page
-            if len(page) < _PAGE:
-                return found
+        """Those that a change of the result may change: open ones."""
+        return await read_all(self.market.matches, {"proposal.result": result_id, "state": {"$in": sorted(OPEN)}})
 
     async def _refresh_all(self, needs: Sequence[str]) -> None:
         slots = asyncio.Semaphore(_SIDE_BY_SIDE)
@@ -184,12 +199,14 @@ class Matching:
         if refused.proposal.need is not None:
             await self.second.name(refused.proposal.need, later=later)
         else:
-            await self.refills[refused.proposal.kind](refused)
+            await self.refills[refused.proposal.kind](refused, later=later)
 
     async def look_again(self, look: Look) -> None:
-        """Refresh the needs that a look covers, where any result changed at about the same time."""
+        """Refresh the needs that a look covers, where any result changed at about the same time; tell those that still
+        find nothing."""
         for need in look.needs:
             await self.proposer.refresh(need)
+        await self.abstainer.tell(look.needs)
         if look.since is not None and look.until is not None:
             await self._look_between(look.since, look.until)
         await self.looks.change(look.id, lambda held: held.done(look))
@@ -200,10 +217,12 @@ class Matching:
         for others in self.on_listings:
             await others(begin, end)
         await followed.look_back(begin)
-        if followed.latest is None or followed.latest < begin:
-            return
+        results_moved = followed.latest is not None and followed.latest >= begin
         while page := await self.market.needs.changed_between(begin, end, after, _PAGE):
-            await self._refresh_all(list(dict.fromkeys(change.item for change in page)))
+            needs = list(dict.fromkeys(change.item for change in page))
+            if results_moved:
+                await self._refresh_all(needs)
+            await self.abstainer.tell(needs)
             after = page[-1].key
 
     def now(self) -> datetime:
@@ -269,11 +288,11 @@ class Matching:
 
     async def browse(self, need: Copy[NeedContent], most: int) -> Sequence[Pair]:
         """Return the best results for a need, whatever their band."""
-        known = [candidate for candidate in await self.proposer.rank(need) if candidate.score.probability > 0]
+        known = [candidate for candidate in await self.proposer.rank(need) if candidate.score.shares_anything]
         ranked = sorted(known, key=lambda candidate: -candidate.score.order)[:most]
         results = await self.market.results.get_many([candidate.id for candidate in ranked])
         return [
-            Pair.of(need, results[candidate.id], candidate)
+            Pair.of(need, results[candidate.id], candidate.score, candidate.like, candidate.alike)
             for candidate in ranked
             if candidate.id in results and results[candidate.id].is_open
         ]

@@ -12,13 +12,12 @@ from qianqiao_contracts import (
     MoneyRange,
     NeedContent,
     Reason,
-    Visibility,
 )
 
 from matching.domain import STATE_WORDS, Match, State
 from matching.engine.reasons import Beside, explain, may_quote
 from matching.figures.questions import Question, questions
-from matching.nomatch import Route, next_routes
+from matching.nomatch import Route, is_shown, next_routes
 from matching.pairs import Pair
 
 
@@ -155,7 +154,7 @@ def candidates_view(need: str, content: NeedContent, items: list[CandidateView])
 
 def is_listed(pair: Pair) -> bool:
     """Tell whether the result may be shown to people it is not directed to."""
-    return pair.result.content.visibility in {Visibility.PUBLIC, Visibility.SUMMARY}
+    return is_shown(pair.result.content)
 
 
 def candidate_view(pair: Pair) -> CandidateView:

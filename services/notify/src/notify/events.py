@@ -21,6 +21,7 @@ from qianqiao_contracts import (
     MatchWithdrawn,
     NeedExpired,
     NeedPosted,
+    NoMatchFound,
     PartyRegistered,
     PartyRevised,
 )
@@ -30,12 +31,13 @@ from notify.usecases.planning import Planner
 from notify.views import Contacts, PartyNames
 
 _CONTACT = ("person_name", "email", "mobile", "locale", "channels", "consents")
-_MATCH = ("kind", "party_a", "party_b", "need", "result", "need_title", "result_title")
+_MATCH = ("kind", "party_a", "party_b", "need", "result", "need_title", "result_title", "offer_title")
 _AGREEMENT = ("parties", "title", "kind")
 
 TOLD: dict[type[EventData], tuple[str, ...]] = {
     NeedPosted: ("party", "title"),
     NeedExpired: ("party", "title"),
+    NoMatchFound: ("need", "party", "need_title", "looked_at", "gaps", "routes"),
     MatchProposed: (*_MATCH, "policy_title", "band", "reasons", "gaps", "constraints", "expires_at"),
     MatchInterest: (*_MATCH, "party"),
     MatchAccepted: _MATCH,

@@ -1,4 +1,4 @@
-"""From the contracts' needs and results to the engine's items."""
+"""From the contracts' needs and results to the engine's items: all languages of a field together."""
 
 from functools import lru_cache
 
@@ -27,11 +27,12 @@ def _sectors(sectors: tuple[Sector, ...]) -> frozenset[str]:
 
 def need_item(id: str, need: NeedContent) -> Item:
     """Return a need as the engine sees it. Its budget counts by its upper end."""
-    texts = (need.difficulty, need.current_state, need.goal, *(constraint.name for constraint in need.constraints))
+    named = (constraint.name for constraint in need.constraints)
+    texts = (need.difficulty, need.current_state, need.goal, need.difficulty_en, *named)
     return Item(
         id,
         _told(need.title),
-        need.keywords,
+        need.keywords + need.keywords_en,
         tuple(text for text in texts if text and _told(text)),
         Facets(
             _sectors(need.sectors),
@@ -39,17 +40,18 @@ def need_item(id: str, need: NeedContent) -> Item:
             need.trl_wanted,
             need.budget.max_fen if need.budget else None,
         ),
+        need.title_en or "",
     )
 
 
 def result_item(id: str, result: ResultContent) -> Item:
     """Return a result as the engine sees it. Its price counts by its lower end."""
-    texts = (result.summary, result.problem, result.advantage, result.application)
+    texts = (result.summary, result.problem, result.advantage, result.application, result.summary_en)
     measured = (figure.name for figure in result.measured)
     return Item(
         id,
         _told(result.title),
-        result.keywords,
+        result.keywords + result.keywords_en,
         tuple(text for text in (*texts, *measured) if text and _told(text)),
         Facets(
             _sectors(result.sectors),
@@ -57,4 +59,5 @@ def result_item(id: str, result: ResultContent) -> Item:
             result.maturity.trl,
             result.price.min_fen if result.price else None,
         ),
+        result.title_en or "",
     )

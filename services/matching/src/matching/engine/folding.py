@@ -7,7 +7,7 @@ others only where terms are made, since places in the text must stay what they a
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from itertools import accumulate
 from typing import Final
@@ -127,6 +127,7 @@ class Reworded:
         return self.starts[start], self.ends[end - 1]
 
 
+@lru_cache(maxsize=128)
 def may_be_reworded(text: str) -> bool:
     """Tell whether `reworded` can be anything but None for a run of this folded text."""
     return _words(keep_length=False).found.search(text) is not None

@@ -40,12 +40,15 @@ class Item:
     body: tuple[str, ...] = ()
     """Texts without a field of their own: difficulty, goal; summary, advantage, application."""
     facets: Facets = Facets()
+    title_en: str = ""
+    """The title in English, where there is one; English keywords and texts stand among the others."""
     embedding: Embedding | None = None
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:
         """Field name and text. Parts are joined by a line break, which no term spans."""
-        return (("title", self.title), ("keywords", "\n".join(self.keywords)), ("body", "\n".join(self.body)))
+        title = f"{self.title}\n{self.title_en}" if self.title_en else self.title
+        return (("title", title), ("keywords", "\n".join(self.keywords)), ("body", "\n".join(self.body)))
 
     @property
     def text(self) -> str:

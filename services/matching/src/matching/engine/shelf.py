@@ -80,6 +80,11 @@ class Shelf:
         return self._index is not None and self.damage is None
 
     @property
+    def size(self) -> int:
+        """About how many items it knows, closed ones among them; one that is being replaced counts twice meanwhile."""
+        return self.unsettled + (0 if self._index is None else self._index.size)
+
+    @property
     def unsettled(self) -> int:
         """How many changes are not yet in the index."""
         return len(self._fresh.items) + len(self._settling.items)

@@ -58,7 +58,8 @@ def check_all(
     wishes: Sequence[Wanted] = (),
 ) -> tuple[ConstraintCheck, ...]:
     """Check every constraint of a need, in its order, and then every wish read from its texts."""
-    readings = [reading for text in result_texts for reading in read(text)]
+    asked = [*constraints, *(wish.constraint for wish in wishes)]
+    readings = [reading for text in _mentioning(result_texts, asked) for reading in read(text)]
     against = {at: each for each in contradictions(tuple(constraints)) for at in (each.first, each.second)}
     checks = []
     for at, constraint in enumerate(constraints):
@@ -143,6 +144,12 @@ def _quoted(constraint: Constraint, texts: Iterable[str]) -> str:
         if reading.said.value in {said.value, said.value_to} and _rank(reading, own, ()) is not None:
             return reading.sentence
     return f"{constraint.name} {written(constraint)}"
+
+
+def _mentioning(texts: Sequence[str], constraints: Sequence[Constraint]) -> list[str]:
+    """The texts in which a figure that is asked for is named at all: the others need not be read."""
+    names = {name for constraint in constraints for spellings in names_for(constraint.name) for name in spellings}
+    return [text for text in texts if any(name in fold_name(text) for name in names)] if names else []
 
 
 # ---- one constraint --------------------------------------------------------------------------------------------------
@@ -235,6 +242,8 @@ def _tells(reading: Reading, name: str) -> bool:
 def _rank(reading: Reading, own: Sequence[str], others: Sequence[str]) -> int | None:
     """How specific a reading is for a figure: by its own name, at the end of a phrase, in the clause, by a synonym."""
     name = fold_name(reading.name)
+    if name.isascii() and name.endswith("s") and name not in own:
+        name = name[:-1]  # detection limits
     for step, names in ((0, own), (3, others)):
         if name in names:
             return step

@@ -1,6 +1,5 @@
 """Constraints that a need states only in its texts. They are wishes, never musts, and only where they are clear."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,17 +7,15 @@ from typing import Final
 
 from qianqiao_contracts import Comparator, Constraint, Level
 
-from matching.figures.naming import fold_name, is_listed, names_for
+from matching.figures.naming import names_a_figure, names_for
 from matching.figures.reading import Reading, Stance, read
 from matching.figures.units import unit_of
-from matching.figures.words import listed, pattern
+from matching.figures.words import pattern
 
 _REMEMBERED: Final = 1024
 _MOST: Final = 10
-_SHORTEST_NAME: Final = 2
 _LONGEST_UNIT: Final = 32
 _LIMITS: Final = frozenset({Comparator.GE, Comparator.GT, Comparator.LE, Comparator.LT})
-_HAN: Final = re.compile("[\u3400-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +61,13 @@ def _is_clear(reading: Reading) -> bool:
         and reading.said.comparator in _LIMITS
         and 0 < len(reading.said.unit) <= _LONGEST_UNIT
         and unit_of(reading.said.unit).known
-        and _names_a_figure(reading.name)
+        and names_a_figure(reading.name)
     )
 
 
 def _is_asked(reading: Reading, plainly: bool) -> bool:
     """A limit worded as a demand asks by itself where demands stand; elsewhere the sentence has to wish it."""
     return (plainly and reading.normative) or pattern("derived", "wishes").search(reading.sentence.lower()) is not None
-
-
-def _names_a_figure(name: str) -> bool:
-    if len(name) < _SHORTEST_NAME or (not _HAN.search(name) and len(name) <= _SHORTEST_NAME):
-        return False
-    return is_listed(name) or fold_name(name).endswith(listed("derived", "heads"))
 
 
 def _wish(reading: Reading) -> Constraint:

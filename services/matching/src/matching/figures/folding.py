@@ -3,10 +3,8 @@
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
-_REMEMBERED: Final = 16_384
 _SUPERSCRIPTS: Final = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True))
 _SIGNS: Final = {
     "⁻": "-",
@@ -69,17 +67,30 @@ def fold(text: str) -> Folded:
     """
     if text.isascii():
         return Folded(text, None)
-    pieces = [_sign(character) for character in text]
-    folded = "".join(pieces)
-    if len(folded) == len(text) and all(len(piece) == 1 for piece in pieces):
+    folded = text.translate(_SEEN)
+    if len(folded) == len(text):
         return Folded(folded, None)
     places: list[int] = []
-    for at, piece in enumerate(pieces):
-        places.extend([at] * len(piece))
-    return Folded(folded, (*places, len(text)))
+    done = 0
+    for at, character in enumerate(text):
+        if (length := len(_SEEN[ord(character)])) > 1:
+            places.extend(range(done, at))
+            places.extend([at] * length)
+            done = at + 1
+    return Folded(folded, (*places, *range(done, len(text) + 1)))
 
 
-@lru_cache(maxsize=_REMEMBERED)
+class _Signs(dict[int, str]):
+    """Each character with its folded form, filled as characters are met; there are no more than Unicode has."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = _sign(chr(code))
+        return self[code]
+
+
+_SEEN: Final = _Signs()
+
+
 def _sign(character: str) -> str:
     if character in _SIGNS:
         return _SIGNS[character]

@@ -7,14 +7,16 @@ from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from matching.engine.tables import table
-from matching.figures.words import Word, limit, listed, word_before
+from matching.figures.words import Word, limit, listed, pattern, word_before
 
 _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff"
 _TAIL: Final = re.compile(rf"[{_HAN}A-Za-z0-9\-/μα-ω%]+$")
 _ENGLISH: Final = re.compile(r"[A-Za-z][A-Za-z'\-]*(?: [A-Za-z][A-Za-z'\-]*){0,4}$")
-_BEHIND: Final = re.compile(rf" ?的?([{_HAN}]{{2,10}})")
-_CIRCUMSTANCE: Final = re.compile(r"^(?:下|时|后|条件下|环境下|情况下|以内|以上|以下)")
+_BEHIND: Final = re.compile(rf" ?(的?)([{_HAN}]{{2,10}})")
+_CIRCUMSTANCE: Final = re.compile(r"^ ?(?:的?条件下|的?环境下|的?情况下|的?工况下|下|时|后)")
+_SETTING: Final = re.compile(r"[后时中下]([^后时中下]+)$")
 _TURN: Final = re.compile(r"[降升提增减缩扩延]")
+_DIGIT: Final = re.compile("[0-9]")
 _IS_HAN: Final = re.compile(f"[{_HAN}]")
 _REST: Final = " \t　:：()（）"
 _BRACKETED: Final = re.compile(r"[(（][^()（）]{0,40}[)）]")
@@ -54,9 +56,12 @@ def _synonyms() -> Mapping[str, tuple[str, ...]]:
     return found
 
 
-def is_listed(name: str) -> bool:
-    """Tell whether a name is listed as the name of a figure."""
-    return fold_name(name) in _synonyms()
+def names_a_figure(name: str) -> bool:
+    """Tell whether a phrase is the name of a figure: a listed one, one that ends as such names do, or Latin letters."""
+    folded = fold_name(name)
+    if folded in _synonyms() or (len(folded) > 1 and folded.endswith(listed("derived", "heads"))):
+        return True
+    return len(folded) > 1 and folded.isascii() and " " not in name.strip() and not folded.isdigit()
 
 
 def stands_in(scope: Scope, name: str) -> bool:
@@ -98,8 +103,28 @@ def name_of(before: str) -> str:
         return _english(found.group())
     tail = _TAIL.search(text)
     phrase = tail.group() if tail else ""
-    phrase = _CIRCUMSTANCE.sub("", phrase.rpartition("的")[2])
-    return phrase[-limit_of_name() :]
+    return _without_setting(_without_openers(phrase.rpartition("的")[2]))[-limit_of_name() :]
+
+
+def without_circumstance(before: str) -> str:
+    """Return what follows a figure without the word that makes that a circumstance: (300 ℃) 下抗弯强度."""
+    return _CIRCUMSTANCE.sub("", before)
+
+
+def _without_setting(phrase: str) -> str:
+    """潮湿后抗压强度 is the 抗压强度, where that is listed as a figure's name."""
+    setting = _SETTING.search(phrase)
+    return setting[1] if setting is not None and fold_name(setting[1]) in _synonyms() else phrase
+
+
+def _without_openers(phrase: str) -> str:
+    """Words that open a clause and are no part of a name: 预期, 目前国内同类设备, 要求."""
+    for _ in range(4):
+        opener = pattern("name", "openers").match(phrase)
+        if opener is None or opener.end() == len(phrase):
+            break
+        phrase = phrase[opener.end() :]
+    return phrase
 
 
 @cache
@@ -142,7 +167,11 @@ def _english(phrase: str) -> str:
 def name_behind(behind: str) -> str:
     """Return the phrase right behind a figure that seems to name it: 5 μm 的定位精度."""
     found = _BEHIND.match(behind)
-    return found.group(1) if found and not _TURN.match(found.group(1)) else ""
+    if found is None or _TURN.match(found[2]) or _CIRCUMSTANCE.match(found[2]):
+        return ""
+    if not found[1] and _DIGIT.search(behind, found.end()):
+        return ""  # 60 MPa 抗拉强度 5 MPa: it names the next figure
+    return found[2].partition("的")[0]
 
 
 def names_smaller_better(name: str) -> bool | None:

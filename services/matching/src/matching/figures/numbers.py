@@ -5,19 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from matching.figures.words import limit, pattern
+from matching.figures.words import limit, listed
 
 # Possessive throughout, so that no digit is looked at twice.
 _NUMBER: Final = re.compile(
-    r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,4}(?![0-9])|[0-9]++)(?:\.[0-9]++)?"
-    r"(?:[eE][+\-]?[0-9]{1,2}(?![0-9A-Za-z])"
-    r"| ?[×x*] ?10\^?(?:-?\^?[0-9]{1,2})(?![0-9])|(?<=10)\^(?:-?\^?[0-9]{1,2})(?![0-9]))?"
+    r"((?:[0-9]{1,3}(?:,[0-9]{3}){1,4}(?![0-9])|[0-9]{1,3}(?: [0-9]{3}){1,4}(?![0-9])|[0-9]++)(?:\.[0-9]++)?)"
+    r"(?:[eE]([+\-]?[0-9]{1,2})(?![0-9A-Za-z])| ?[×x*] ?10\^?(-?\^?[0-9]{1,2})(?![0-9])"
+    r"|(?<=10)((?:\^-?|-\^)[0-9]{1,2})(?![0-9]))?"
 )
-_POWER: Final = re.compile(r" ?[×x*] ?10\^?(-?\^?[0-9]{1,2})$")
-_TEN: Final = re.compile(r"10\^(-?\^?[0-9]{1,2})$")
 _PRODUCT: Final = re.compile(r" ?(?:mm|cm|m|μm|nm)? ?[×x*] ?[0-9]")
 _BEFORE_PRODUCT: Final = re.compile(r"[0-9] ?(?:mm|cm|m|μm|nm)? ?[×x*] ?$")
-_YEAR: Final = re.compile(r"(?:19|20)[0-9]{2}$")
+_YEAR: Final = re.compile(r"(?:1[0-9]|20)[0-9]{2}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ def numbers(text: str) -> Iterator[Digits]:
         start, end = found.span()
         if _is_part_of_more(text, start, end) or _is_ordinal(text, start):
             continue
-        value = _value(found.group())
+        value = _value(found)
         if value is not None:
             yield Digits(value, start, end, _sign(text, start))
 
@@ -45,7 +43,7 @@ def number_at(text: str, at: int) -> Digits | None:
     """Return the number that begins at a place, a sign before it included."""
     begin = at + 1 if text[at : at + 1] in {"-", "+"} else at
     found = _NUMBER.match(text, begin)
-    value = _value(found.group()) if found else None
+    value = _value(found) if found else None
     if found is None or value is None or _continues(text, found.end()):
         return None
     return Digits(-value if text[at] == "-" else value, at, found.end(), None)
@@ -56,15 +54,15 @@ def is_year(text: str, digits: Digits) -> bool:
     return _YEAR.fullmatch(text, digits.start, digits.end) is not None
 
 
-def _value(written: str) -> float | None:
-    power = _POWER.search(written)
-    ten = None if power else _TEN.fullmatch(written)
-    if ten:
-        return float(f"1e{ten[1].replace('^', '')}")
-    mantissa = (written[: power.start()] if power else written).replace(",", "")
-    if len(mantissa) > limit("digits"):
+def _value(found: re.Match[str]) -> float | None:
+    mantissa, exponent, times_ten, of_ten = found.groups()
+    if of_ten is not None:
+        return float(f"1e{of_ten.replace('^', '')}") if mantissa == "10" else None
+    digits = mantissa.replace(",", "").replace(" ", "")
+    if len(digits) > limit("digits"):
         return None
-    return float(f"{mantissa}e{power[1].replace('^', '')}") if power else float(mantissa)
+    power = exponent or times_ten
+    return float(f"{digits}e{power.replace('^', '')}") if power else float(digits)
 
 
 def _is_part_of_more(text: str, start: int, end: int) -> bool:
@@ -74,9 +72,11 @@ def _is_part_of_more(text: str, start: int, end: int) -> bool:
     earlier = text[start - 2 : start - 1]
     if before in {".", "/", ":"} and earlier.isdigit():
         return True  # 1.2.3, 1/2, 10:30
-    if before in {"-", "/"} and earlier.isascii() and earlier.isalpha():
-        return True  # ISO-9001, GB/4754
-    if _BEFORE_PRODUCT.search(text, max(0, start - 8), start) or _PRODUCT.match(text, end):
+    if before in {"-", "/"} and earlier.isascii() and earlier.isalnum():
+        return True  # ISO-9001, GB/4754; of a range whose beginning is none
+    if (before in {"×", "x", "*", " "} and _BEFORE_PRODUCT.search(text, max(0, start - 8), start)) or (
+        _PRODUCT.match(text, end)
+    ):
         return True  # 300 × 200 mm: sizes, of which each is another
     return _continues(text, end)
 
@@ -88,10 +88,7 @@ def _continues(text: str, end: int) -> bool:
 
 def _is_ordinal(text: str, start: int) -> bool:
     before = text[max(0, start - 8) : start].rstrip(" .").lower()
-    found = pattern("ordinals", "before").search(f"{before}\n") if before else None
-    return found is not None and any(
-        match.end() == len(before) for match in pattern("ordinals", "before").finditer(before)
-    )
+    return before.endswith(listed("ordinals", "before"))
 
 
 def _sign(text: str, start: int) -> int | None:

@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, NamedTuple
 
 from qianqiao_contracts import Comparator
 
+from matching.engine.tables import table
 from matching.figures.folding import Folded
 from matching.figures.numbers import Digits, is_year, number_at
 from matching.figures.spelling import Spelled, multiplier_at, unit_at
@@ -13,9 +15,11 @@ from matching.figures.statements import Statement
 from matching.figures.units import convert, unit_of
 from matching.figures.words import limit, word_behind
 
-_RANGE: Final = re.compile(r" ?(~|-{1,2}|至|到|to(?= )) ?")
+_RANGE: Final = re.compile(r" ?(\\?~|-{1,2}|至|到|to(?= )) ?")
 _PAIR: Final = re.compile(r" ?(与|和|and) ?")
 _TOLERANCE: Final = re.compile(r" ?(?:±|\+/-|\+-) ?")
+_RUNS_ON: Final = re.compile(r"[=^]|\+(?!/?-)| ?/ ?[A-Za-z(]")
+_CLOSING: Final = "，。；、！？：,.;!?)）"
 _SIGNED: Final = frozenset({"°C", "°F", "dB", "dBm"})
 """Units with which a dash after a word is a minus: 温度-20℃."""
 
@@ -52,7 +56,11 @@ class Quantities:
         """Return the quantity whose first number this is, None where it is no figure: a year, a model, a list."""
         text = self._text
         unit, scale, end = self._unit(digits.end)
-        if unit is not None and unit.text == "年" and is_year(text, digits):
+        if unit is not None and unit.text in {"年", "s"} and is_year(text, digits):
+            return None  # 2016年, the 1980s
+        if unit is not None and _RUNS_ON.match(text, end):
+            return None  # of a formula, or a unit that goes on in a way that is not known
+        if unit is not None and self._is_no_unit(digits, unit, end):
             return None
         value = digits.value * scale
         start = digits.start
@@ -87,9 +95,22 @@ class Quantities:
         start, end = unit.end - len(unit.text), unit.end
         return self._original[self._folded.place(start) : self._folded.place(end)].strip()
 
+    def _is_no_unit(self, digits: Digits, unit: Spelled, end: int) -> bool:
+        """Whether the number counts things (12 个品系), is a grade of steel (316L), or a confidence."""
+        if unit.text in _listed("counting", "units"):
+            behind = self._text[end : end + 1]
+            goes_on = not _is_han(behind) or behind in table("units")["counting"]["go_on"]
+            found = word_behind(self._lower, end, len(self._lower))
+            return not goes_on and (found is None or len(found.word) == 1)  # 1 个内含子
+        if unit.text == "%" and self._lower[end : end + 4].lstrip().startswith(("ci", "置信", "可信")):
+            return True  # 95% CI
+        return self._text[digits.start : end] in _listed("designations", "words")
+
     def _signed(self, digits: Digits, value: float, unit: Spelled | None) -> tuple[float, int]:
         if digits.sign is not None:
             return -value, digits.sign
+        if self._text.endswith("零下", 0, digits.start):
+            return -value, digits.start - 2
         # After a Chinese word a dash may be either; with a temperature or a level it is a minus.
         before = self._text[digits.start - 1 : digits.start]
         earlier = self._text[digits.start - 2 : digits.start - 1] if digits.start > 1 else ""
@@ -105,9 +126,9 @@ class Quantities:
     def _runs_on(self, end: int) -> bool:
         """Whether something stands behind a number without a unit that makes it no plain number: 3D, 100家, 2-3."""
         behind = self._text[end : end + 1]
-        if word_behind(self._lower, end, len(self._lower)):
+        if not behind or behind.isspace() or behind in _CLOSING:
             return False
-        return behind.isalpha() or behind in {"-", "~", "#", "+"}
+        return word_behind(self._lower, end, len(self._lower)) is None
 
     def _tolerance(self, at: int) -> _Further | None:
         found = _TOLERANCE.match(self._text, at)
@@ -168,6 +189,15 @@ class Quantities:
         comparator = Comparator.EQ if low == high else Comparator.BETWEEN
         said = Statement(comparator, low, None if low == high else high, self._written(shared))
         return Quantity(said, start, end, True)
+
+
+def _is_han(character: str) -> bool:
+    return "\u3400" <= character <= "\u9fff"
+
+
+@cache
+def _listed(section: str, name: str) -> frozenset[str]:
+    return frozenset(table("units")[section][name])
 
 
 def _is_latin(character: str) -> bool:

@@ -9,19 +9,26 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Final
 
 from qianqiao_contracts import Comparator
 
 from matching.figures.folding import Folded, fold
-from matching.figures.naming import Scope, name_behind, name_of, names_smaller_better
+from matching.figures.naming import (
+    Scope,
+    name_behind,
+    name_of,
+    names_a_figure,
+    names_smaller_better,
+    without_circumstance,
+)
 from matching.figures.numbers import numbers
 from matching.figures.quantities import Quantities, Quantity
 from matching.figures.statements import Statement
 from matching.figures.units import unit_of
-from matching.figures.words import BOUNDS, Word, limit, listed, pattern, word_before, word_behind
+from matching.figures.words import BOUNDS, Word, limit, listed, pattern, says, word_before, word_behind
 
 _REMEMBERED: Final = 2048
 _CLAUSE: Final = re.compile(r"[，;；。！!？?\n、]|,(?![0-9])|\.(?![0-9])")
@@ -90,6 +97,10 @@ class _Leading:
     relative: bool
     start: int
     """Where those words begin: what is before may name the figure."""
+    words: int
+    """How many they are."""
+    turned: bool
+    """Whether they say that a change ends here: 缩短到."""
 
 
 class _Reader:
@@ -129,49 +140,61 @@ class _Reader:
     def _reading(
         self, quantity: Quantity, previous: Reading | None, places: tuple[int, int]
     ) -> tuple[Reading | None, tuple[int, int]]:
-        clause, clause_end = self._clause(quantity.start, quantity.end)
-        leading = self._leading(quantity.start, clause)
-        bound, end, behind = self._behind(quantity.end, clause_end)
-        same = previous is not None and _same_unit(previous.said.unit, quantity.said.unit)
-        floor = max(clause, places[1]) if same else clause
-        scope = Scope(self._lower[min(floor, leading.start) : leading.start], self._lower[end:clause_end])
-        nearest = min(max(clause, places[1]), leading.start)
-        name = name_of(self._text[nearest : leading.start]) or name_behind(self._text[end:clause_end])
-        if (
-            previous is not None
-            and not scope.before.strip(" 、，,和或与及")
-            and self._follows(previous, quantity, places)
-        ):
-            name, scope = previous.name, previous.scope
+        """One figure, or None for a plain number that nothing says more of; and the places it takes."""
+        clause = self._clause(quantity.start, quantity.end)
+        leading = self._leading(quantity.start, clause[0])
+        bound, end, behind = self._behind(quantity.end, clause[1])
         word = leading.bound or bound
-        comparator, unclear = self._comparator(quantity, word, name)
-        stance = self._stance(clause, leading, behind, quantity, (end, clause_end), unclear)
-        if not quantity.said.unit and ((word not in BOUNDS and not quantity.is_range) or not name):
+        name, scope = self._naming(quantity, leading, (end, clause[1]), clause[0], (previous, places))
+        if not quantity.said.unit and not ((word in BOUNDS or quantity.is_range) and names_a_figure(name)):
             return None, (quantity.start, quantity.end)
-        said = replace(quantity.said, comparator=comparator) if comparator else quantity.said
-        normative = word is not None and (leading.bound is None or _is_normative(leading.limit_word))
+        comparator, unclear = self._comparator(quantity, word, name)
+        stance = self._stance(clause[0], leading, behind, quantity, (end, clause[1]))
+        if stance is Stance.RELATIVE:
+            name = _before_comparison(name)
+        if stance is Stance.CONDITION and not scope.before.strip():
+            name = ""
         start = min(leading.start, quantity.start)
         reading = Reading(
             name,
-            said,
-            stance,
+            replace(quantity.said, comparator=comparator) if comparator else quantity.said,
+            Stance.UNCLEAR if unclear and stance is Stance.STATED else stance,
             self._folded.place(self._first_word(start, quantity.start)),
             self._folded.place(end),
             self._sentence(quantity.start, end),
             scope,
             word in BOUNDS,
-            normative,
+            word is not None and _is_normative(leading),
         )
         return reading, (start, end)
 
-    def _follows(self, previous: Reading, quantity: Quantity, places: tuple[int, int]) -> bool:
-        """Whether a figure continues a list of such: 5 mm、10 mm 和 15 mm."""
-        between = _CONNECTED.match(self._text, places[1], quantity.start)
-        return (
-            between is not None
-            and between.end() == quantity.start
-            and _same_unit(previous.said.unit, quantity.said.unit)
-        )
+    def _naming(
+        self,
+        quantity: Quantity,
+        leading: _Leading,
+        rest: tuple[int, int],
+        clause: int,
+        before: tuple[Reading | None, tuple[int, int]],
+    ) -> tuple[str, Scope]:
+        """The name of a figure and where else in the clause it may stand: not beyond a figure of the same kind."""
+        previous, places = before
+        alike = previous is not None and _same_unit(previous.said.unit, quantity.said.unit)
+        if previous is not None and alike and self._continues(places[1], leading.start):
+            return previous.name, previous.scope
+        floor = min(max(clause, places[1]) if alike else clause, leading.start)
+        nearest = min(max(clause, places[1]), leading.start)
+        near = self._text[nearest : leading.start]
+        if previous is not None and nearest == places[1]:
+            near = without_circumstance(near)
+        name = name_of(near)
+        if name:
+            return name, Scope(self._lower[floor : leading.start], "")
+        name = name_behind(self._text[rest[0] : rest[1]])
+        return name, Scope(self._lower[floor : leading.start], name.lower())
+
+    def _continues(self, end: int, start: int) -> bool:
+        """Whether what stands between two figures only joins them: 5 mm、10 mm 和 15 mm."""
+        return end <= start and _CONNECTED.fullmatch(self._text, end, start) is not None
 
     def _first_word(self, start: int, at: int) -> int:
         while start < at and self._text[start].isspace():
@@ -189,6 +212,7 @@ class _Reader:
     def _leading(self, start: int, floor: int) -> _Leading:
         at, bound, limit_word = start, None, ""
         relative = arrived = False
+        words, turned = 0, False
         for _ in range(6):
             while at > floor and self._lower[at - 1] in " (\t":
                 at -= 1
@@ -202,8 +226,9 @@ class _Reader:
             if found.meaning in BOUNDS:
                 bound, limit_word = found.meaning, found.word
             arrived = arrived or found.word[-1] in "到至为成达=:：" or found.word in {"to", "is", "of", "was"}
-            at = found.end
-        return _Leading(bound, limit_word, relative, at)
+            turned = turned or (len(found.word) > 2 and found.word[-1] in "到至" and found.meaning is Word.REACH)
+            at, words = found.end, words + 1
+        return _Leading(bound, limit_word, relative, at, words, turned)
 
     def _behind(self, end: int, limit_at: int) -> tuple[Word | None, int, bool]:
         """A limit behind the unit, where it ends, and whether what follows makes it a change."""
@@ -231,27 +256,27 @@ class _Reader:
         relative_behind: bool,
         quantity: Quantity,
         rest: tuple[int, int],
-        unclear: bool,
     ) -> Stance:
         before = self._lower[clause : quantity.start]
         behind = self._lower[rest[0] : min(rest[1], rest[0] + 12)]
         if leading.relative or relative_behind or self._is_compared(before, leading, quantity):
             return Stance.RELATIVE
-        if pattern("stance", "negated", "negated_en").search(before) or pattern("stance", "negated").search(behind):
+        if says(before, "stance", "negated", "negated_en") or pattern("stance", "negated").search(behind):
             return Stance.NEGATED
-        if behind.lstrip().startswith(_conditions()):
-            return Stance.CONDITION
         if _FROM.search(self._lower, clause, quantity.start) and _TURNS.match(behind):
             return Stance.BACKGROUND  # 从 50 μm 降到 5 μm: the first is what it was
-        if pattern("stance", "background", "background_en").search(before):
+        if behind.lstrip().startswith(_conditions()):
+            return Stance.CONDITION
+        # What the clause says of before is not said of where a change ends.
+        if not leading.turned and says(before, "stance", "background", "background_en"):
             return Stance.BACKGROUND
-        if pattern("stance", "intended", "intended_en").search(before):
+        if says(before, "stance", "intended", "intended_en"):
             return Stance.INTENDED
-        return Stance.UNCLEAR if unclear else Stance.STATED
+        return Stance.STATED
 
     def _is_compared(self, before: str, leading: _Leading, quantity: Quantity) -> bool:
         """比…高 30%: said of a share or a multiple, without a verb that says where it arrived."""
-        if quantity.said.unit not in {"%", "％", "倍"} or leading.start < quantity.start:
+        if quantity.said.unit not in {"%", "％", "倍"} or leading.words:
             return False
         return _COMPARED.search(before) is not None
 
@@ -276,14 +301,28 @@ _COMPARATORS: Final = {
 }
 
 
+@cache
 def _conditions() -> tuple[str, ...]:
     return listed("condition", "behind") + listed("condition", "behind_en")
 
 
-def _is_normative(word: str) -> bool:
-    return not word or (
-        word[0] in "不至最≥≤<>=大小高低" and word not in {"大于", "高于", "小于", "低于", "不足", "不到", "不止"}
-    )
+_DEMANDS: Final = "不至最≥≤<>="
+_OBSERVED: Final = frozenset(
+    {"不足", "不到", "不止", "不超", "不会低于", "不会小于", "不会超过", "不会大于", "不会高于"}
+)
+
+
+def _is_normative(leading: _Leading) -> bool:
+    """Tell whether a limit is worded as a demand: 不低于, ≥, 5 mm 以内; 可达 5 mm 以上 reports."""
+    if leading.bound is None:
+        return leading.words == 0
+    demanded = leading.limit_word[0] in _DEMANDS or "等于" in leading.limit_word
+    return demanded and leading.limit_word not in _OBSERVED
+
+
+def _before_comparison(name: str) -> str:
+    """成本比进口产品: the cost."""
+    return _COMPARED.split(name)[0] or name
 
 
 def _same_unit(one: str, other: str) -> bool:

@@ -70,9 +70,22 @@ def limit(name: str) -> int:
 
 @cache
 def pattern(section: str, *names: str) -> re.Pattern[str]:
-    """Return a pattern that finds any word of some lists, Latin ones only whole. Alternatives only: it is linear."""
+    """Return a pattern that finds any word of some lists, Latin ones only whole. Alternatives only: it is linear.
+
+    Lists of Chinese words have no boundaries in them, so that the engine skips to their first characters.
+    """
     words = sorted({word for name in names for word in listed(section, name)}, key=lambda word: (-len(word), word))
     return re.compile("|".join(_whole(word) for word in words))
+
+
+_HAS_LATIN: Final = re.compile("[a-z]{2}")
+
+
+def says(text: str, section: str, name: str, name_en: str) -> bool:
+    """Tell whether a text in small letters has a word of a Chinese list or of an English one."""
+    if pattern(section, name).search(text):
+        return True
+    return _HAS_LATIN.search(text) is not None and pattern(section, name_en).search(text) is not None
 
 
 def _whole(word: str) -> str:

@@ -5,7 +5,7 @@ and a profile changes last, on whatever process, sees the other (docs/decisions/
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -33,6 +33,8 @@ _SIDE_BY_SIDE: Final = 16
 
 type Wanted = dict[Subject, Judged]
 type Decide = Callable[[PolicyMatch], None]
+type Follow = Callable[[str], Awaitable[None]]
+"""Sees to what else depends on a party's profile, such as who may be its partner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Refresher:
     reworks: Repository[Rework]
     policies: Policies
     clock: Clock
+    followers: Sequence[Follow] = ()
 
     # ---- one firm ---------------------------------------------------------------------------------------------------
 
@@ -63,6 +66,8 @@ class Refresher:
     async def profile_due(self, profile: Profile) -> None:
         """See to a changed profile."""
         await self.party(profile.id)
+        for follow in self.followers:
+            await follow(profile.id)
         await self.profiles.change(profile.id, lambda held: held.seen_to(profile.version))
 
     # ---- one policy, or all -----------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ OUTCOME_ZH = {
     Outcome.NEED_DATA: "缺数据",
     Outcome.NOT_ELIGIBLE: "不符合",
 }
+_FIELDS = ("fields", "registry", "finance")
 _MATCH_ZH = {Quantifier.ALL: "全部满足", Quantifier.ANY: "满足任一", Quantifier.NONE: "均不得有"}
 
 
@@ -39,7 +40,7 @@ class KeyView(BaseModel):
     def of(cls, key: Key) -> "KeyView":
         """Show a key."""
         fields = table("profile_fields")
-        spec = fields["fields"].get(key.field) or fields["registry"].get(key.field) or {}
+        spec: dict[str, str] = next((fields[part][key.field] for part in _FIELDS if key.field in fields[part]), {})
         zh, en = spec.get("zh", key.field), spec.get("en", key.field)
         return cls(field=key.field, period=key.period or None, scope=key.scope, zh=zh, en=en)
 

@@ -1,5 +1,6 @@
 """Puts the parts of policy matching together, for the composition root."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -15,7 +16,7 @@ from matching.policies.domain.profile import Profile
 from matching.policies.domain.rework import Rework
 from matching.policies.overview import Overviews
 from matching.policies.profiles import Profiles
-from matching.policies.refreshing import Refresher
+from matching.policies.refreshing import Follow, Refresher
 from matching.policies.shelf import Policies
 from matching.settings import MatchingSettings
 
@@ -23,10 +24,16 @@ _LEASE: Final = timedelta(minutes=15)
 """Longer than it takes to judge every firm by every policy, with every proposal written."""
 
 
-def compose(chassis: Chassis[MatchingSettings], parties: Copies[PartyContent], stored: Projection) -> Profiles:
+def compose(
+    chassis: Chassis[MatchingSettings],
+    parties: Copies[PartyContent],
+    stored: Projection,
+    followers: Sequence[Follow],
+) -> Profiles:
     """Wire profiles, policies and their matches into the service; return the profiles, which others build on.
 
     `parties` are the copies of what registry says of parties, `stored` the policies: both serve others, too.
+    `followers`, which may be added to later, see to a changed profile.
     """
     clock, overlap = chassis.clock, timedelta(seconds=chassis.settings.overlap_s)
     records = chassis.repository("profiles", Profile, indexes=[Index(("registered.park", 1), ("id", 1))])
@@ -42,7 +49,7 @@ def compose(chassis: Chassis[MatchingSettings], parties: Copies[PartyContent], s
     reworks = chassis.repository("policy_reworks", Rework)
     policies = Policies(stored, clock, overlap)
     profiles = Profiles(records, clock)
-    refresher = Refresher(records, matches, reworks, policies, clock)
+    refresher = Refresher(records, matches, reworks, policies, clock, followers)
     chassis.consume(listening.subscriptions(profiles, refresher, parties))
     chassis.serve(routes.routes(profiles, Overviews(profiles, policies, matches, clock), clock))
     chassis.due(records, refresher.profile_due)

@@ -23,6 +23,8 @@ NAMES: Final = frozenset(
         "band",
         "reasons",
         "gaps",
+        "ways",
+        "looked_at",
         "figures",
         "deadline",
         "deadline_day",
@@ -38,10 +40,21 @@ NAMES: Final = frozenset(
 """Every name a template may use. All are always there; what an event does not say is an empty text or list."""
 
 _LABELS: Final[Mapping[str, Mapping[str, str]]] = {
-    "zh-Hans": {"need": "需求", "result": "成果", "met": "满足", "near": "接近", "unmet": "未满足", "unknown": "未知"},
+    "zh-Hans": {
+        "need": "需求",
+        "result": "成果",
+        "partner": "合作伙伴",
+        "finance": "融资",
+        "met": "满足",
+        "near": "接近",
+        "unmet": "未满足",
+        "unknown": "未知",
+    },
     "en": {
         "need": "need",
         "result": "result",
+        "partner": "partner",
+        "finance": "finance",
         "met": "met",
         "near": "nearly met",
         "unmet": "not met",
@@ -116,6 +129,8 @@ def words(
         "band": _label(str(data.get("band") or ""), locale),
         "reasons": _texts(data.get("reasons"), locale),
         "gaps": _texts(data.get("gaps"), locale),
+        "ways": _texts(data.get("routes"), locale),
+        "looked_at": f"{data['looked_at']:,}" if data.get("looked_at") else "",
         "figures": _figures(data.get("constraints"), locale),
         "deadline": deadline(until, locale),
         "deadline_day": day(until, locale),
@@ -142,8 +157,8 @@ def _others(data: Mapping[str, Any], party: str, names: Mapping[str, str], local
 
 
 def _title(data: Mapping[str, Any], side: str, subject: str) -> str:
-    title = data.get(f"{side}_title") or data.get("policy_title") or data.get("title") or data.get(side) or subject
-    return clean(str(title))
+    names = (f"{side}_title", "policy_title", "offer_title", "title", side)
+    return clean(str(next((data[name] for name in names if data.get(name)), subject)))
 
 
 def _instant(written: object) -> datetime | None:

@@ -20,7 +20,20 @@ from qianqiao_contracts import (
     Reason,
     Visibility,
 )
-from qianqiao_contracts.values import Flag, Id, Keywords, Modes, Sectors, Title, Trl, UtcDatetime, bounded, within
+from qianqiao_contracts.values import (
+    Flag,
+    Id,
+    Keywords,
+    KeywordsEn,
+    Modes,
+    Sectors,
+    Title,
+    TitleEn,
+    Trl,
+    UtcDatetime,
+    bounded,
+    within,
+)
 
 from registry.domain.lifecycle import Actor, Machine, Name, Transition
 from registry.domain.listing import Listing, ListingRules, Origin, Sight, check_audience, refuse_contact_data, validity
@@ -89,6 +102,11 @@ class NeedText(BaseModel):
     modes: Modes = Field(default=(), description="合作方式 · Modes of cooperation")
     trl_wanted: Trl | None = Field(default=None, description="期望的技术就绪度 · TRL wished at delivery")
     due: UtcDatetime | None = Field(default=None, description="期望完成时间 · Wanted by")
+    title_en: TitleEn | None = Field(default=None, description="英文名称 · Title in English")
+    difficulty_en: Annotated[str, bounded("difficulty_en")] | None = Field(
+        default=None, description="主要技术难点（英文） · Main technical difficulty in English"
+    )
+    keywords_en: KeywordsEn = Field(default=(), description="英文关键词 · Keywords in English")
     visibility: Visibility = Field(default=Visibility.PUBLIC, description="公开范围 · Who may see it")
     summary: Annotated[str, bounded("goal")] | None = Field(
         default=None, description="摘要公开时对外显示的说明 · What strangers read under 摘要公开"
@@ -106,8 +124,11 @@ class NeedText(BaseModel):
         check_audience(self.visibility, self.audience)
         open_texts: list[tuple[str, str | None]] = [("title", self.title), ("summary", self.summary)]
         open_texts += [(f"keywords[{position}]", word) for position, word in enumerate(self.keywords)]
+        open_texts += [("title_en", self.title_en)]
+        open_texts += [(f"keywords_en[{position}]", word) for position, word in enumerate(self.keywords_en)]
         if self.visibility is Visibility.PUBLIC:
             open_texts += [("difficulty", self.difficulty), ("current_state", self.current_state), ("goal", self.goal)]
+            open_texts += [("difficulty_en", self.difficulty_en)]
         refuse_contact_data(open_texts)
 
     def described(self) -> Description:

@@ -19,7 +19,19 @@ from qianqiao_contracts import (
     ResultWithdrawn,
     Visibility,
 )
-from qianqiao_contracts.values import Flag, Id, Keywords, Label, Modes, Sectors, Title, bounded, within
+from qianqiao_contracts.values import (
+    Flag,
+    Id,
+    Keywords,
+    KeywordsEn,
+    Label,
+    Modes,
+    Sectors,
+    Title,
+    TitleEn,
+    bounded,
+    within,
+)
 
 from registry.domain.lifecycle import Actor, Machine, Name, Transition
 from registry.domain.listing import Listing, ListingRules, Origin, Sight, check_audience, refuse_contact_data, validity
@@ -92,6 +104,11 @@ class ResultText(BaseModel):
     measured: Annotated[tuple[Measured, ...], within("constraints")] = Field(
         default=(), description="实测指标 · Measured figures"
     )
+    title_en: TitleEn | None = Field(default=None, description="英文名称 · Title in English")
+    summary_en: Annotated[str, bounded("summary_en")] | None = Field(
+        default=None, description="成果简介（英文） · Summary in English"
+    )
+    keywords_en: KeywordsEn = Field(default=(), description="英文关键词 · Keywords in English")
     visibility: Visibility = Field(default=Visibility.PUBLIC, description="公开范围 · Who may see it")
     public_summary: Annotated[str, bounded("goal")] | None = Field(
         default=None, description="摘要公开时对外显示的说明 · What strangers read under 摘要公开"
@@ -109,8 +126,10 @@ class ResultText(BaseModel):
         check_audience(self.visibility, self.audience)
         open_texts: list[tuple[str, str | None]] = [("title", self.title), ("public_summary", self.public_summary)]
         open_texts += [(f"keywords[{position}]", word) for position, word in enumerate(self.keywords)]
+        open_texts += [("title_en", self.title_en)]
+        open_texts += [(f"keywords_en[{position}]", word) for position, word in enumerate(self.keywords_en)]
         if self.visibility is Visibility.PUBLIC:
-            names = ("summary", "problem", "advantage", "application")
+            names = ("summary", "problem", "advantage", "application", "summary_en")
             open_texts += [(name, getattr(self, name)) for name in names]
             open_texts += [(f"people_roles[{position}]", role) for position, role in enumerate(self.people_roles)]
         refuse_contact_data(open_texts)

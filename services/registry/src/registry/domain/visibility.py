@@ -18,8 +18,9 @@ def told(
 ) -> Mapping[str, Any]:
     """Return the fields of a listing's content that may be told under `visibility`, by name.
 
-    `body` names the required descriptive field (difficulty, summary); `summary` is the text written for strangers,
-    the title standing in where none was written; `safe` are the fields that tell nothing confidential.
+    `body` names the required descriptive field (difficulty, summary), its English being no more public; `summary` is
+    the text written for strangers, the title standing in where none was written; `safe` are the fields that tell
+    nothing confidential.
     """
     everything = {name: getattr(content, name) for name in type(content).model_fields}
     if visibility is Visibility.PUBLIC:
@@ -27,7 +28,8 @@ def told(
     shown = {name: everything[name] for name in safe}
     if visibility is Visibility.SUMMARY:
         title = everything["title"]
-        return {**shown, "title": title, "keywords": everything["keywords"], body: summary or title}
+        named = {name: everything[name] for name in ("title", "title_en", "keywords", "keywords_en")}
+        return {**shown, **named, body: summary or title}
     return {**shown, "title": HIDDEN_TEXT[visibility], body: HIDDEN_TEXT[visibility]}
 
 

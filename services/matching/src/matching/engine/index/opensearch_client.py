@@ -22,6 +22,7 @@ AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
 _NOT_ALLOWED: Final = frozenset({401, 403})
 _MISSING: Final = 404
 _CONNECTIONS: Final = 16
+_LONGER: Final = 6
 log = structlog.get_logger(__name__)
 
 
@@ -55,6 +56,15 @@ class Answer(NamedTuple):
         return str(error.get("type", "")) if isinstance(error, Mapping) else str(error or "")
 
 
+class _Request(NamedTuple):
+    method: str
+    path: str
+    content: bytes | None
+    params: Mapping[str, str]
+    headers: Mapping[str, str]
+    timeout_s: float
+
+
 class Patience:
     """Growing pauses with jitter, until the time is over."""
 
@@ -82,7 +92,7 @@ class OpenSearchClient:
 
     `url`: http(s)://[user:password@]host:port, several separated by commas, all with the same user: the next is asked
     when one does not answer. `patience_s`: how long a request is repeated before IndexUnavailable is raised; one
-    attempt takes `timeout_s` at most.
+    attempt takes `timeout_s` at most. For what changes an index, nobody waits at a screen: each is six times as long.
     """
 
     def __init__(
@@ -93,10 +103,10 @@ class OpenSearchClient:
             raise ValueError("no address of OpenSearch")
         self._bases = [base for base, _ in addresses]
         self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._http = httpx.AsyncClient(
             auth=next((auth for _, auth in addresses if auth), None),
             verify=ssl.create_default_context(cafile=ca_file),
-            timeout=timeout_s,
             limits=httpx.Limits(max_connections=_CONNECTIONS),
             trust_env=False,  # what is within the installation is not reached through a proxy
         )
@@ -105,9 +115,9 @@ class OpenSearchClient:
         """Close the connections."""
         await self._http.aclose()
 
-    def patience(self) -> Patience:
+    def patience(self, *, changes: bool = False) -> Patience:
         """Return the pauses for one request and its repetitions."""
-        return Patience(self._patience_s)
+        return Patience(self._patience_s * (_LONGER if changes else 1))
 
     async def ask(
         self,
@@ -117,19 +127,24 @@ class OpenSearchClient:
         *,
         params: Mapping[str, str] | None = None,
         expected: Iterable[int] = (),
+        changes: bool = False,
         patience: Patience | None = None,
     ) -> Answer:
         """Ask until there is an answer: 2xx or one of the statuses that are `expected`.
 
         `body` is sent as JSON, bytes as they are (lines of JSON). Every request made here may be made twice.
+        `changes`: it changes the index, and may take longer.
         Raises IndexUnavailable when there is none in time, IndexDamagedError where the index is missing, and
         RequestRefused.
         """
         content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         kind = "application/x-ndjson" if isinstance(body, bytes) else "application/json"
-        patience = patience or self.patience()
+        patience = patience or self.patience(changes=changes)
+        request = _Request(
+            method, path, content, params or {}, {"content-type": kind}, self._timeout_s * (_LONGER if changes else 1)
+        )
         while True:
-            answer, problem = await self._once(method, path, content, kind, params or {})
+            answer, problem = await self._once(request)
             if answer is not None and (answer.status < 300 or answer.status in expected):
                 return answer
             if answer is not None and answer.status not in AGAIN:
@@ -138,12 +153,15 @@ class OpenSearchClient:
             if not await patience.wait():
                 raise IndexUnavailable(problem)
 
-    async def _once(
-        self, method: str, path: str, content: bytes | None, kind: str, params: Mapping[str, str]
-    ) -> tuple[Answer | None, str]:
+    async def _once(self, request: _Request) -> tuple[Answer | None, str]:
         try:
             response = await self._http.request(
-                method, self._bases[0] + path, content=content, params=params, headers={"content-type": kind}
+                request.method,
+                self._bases[0] + request.path,
+                content=request.content,
+                params=request.params,
+                headers=request.headers,
+                timeout=httpx.Timeout(request.timeout_s, connect=self._timeout_s),
             )
             answer = Answer(response.status_code, response.json() if response.content else {})
         except (httpx.HTTPError, ValueError) as error:  # ValueError: not JSON, such as a proxy's page

@@ -35,7 +35,10 @@ _ERRORS: Final = 400
 _PUBLISH_TRIES: Final = 5
 _IDS_AT_ONCE: Final = 1_000
 _NEWER_HELD: Final = 409
+_BLOCKED: Final = 403
+"""An operator forbade writing for a while."""
 _POSITION: Final = f"_doc/{quote(layout.POSITION_ID, safe='')}"
+_FILLING: Final = f"_doc/{quote(layout.FILLING_ID, safe='')}"
 _THROUGH_ALIAS: Final = {"require_alias": "true"}
 """A write to an index that is gone must not make another one, as OpenSearch would by itself."""
 
@@ -73,7 +76,7 @@ class OpenSearchIndex:
         index._index = f"{index._alias}-{last + 1}"
         index._name = f"{index._index}-filling"
         await client.ask(
-            "PUT", f"/{index._index}", layout.definition(index._name, baked), expected=(400,)
+            "PUT", f"/{index._index}", layout.definition(index._name, baked), expected=(400,), changes=True
         )  # 400: it is there
         await index.refresh()
         return index
@@ -88,16 +91,24 @@ class OpenSearchIndex:
             if holders == [self._index]:
                 self._name = self._alias
                 return
+            if self._position is not None:
+                await self._say_position(_POSITION, self._position)
+                await self._ask("POST", "_refresh", changes=True)
             actions: list[object] = [{"add": {"index": self._index, "alias": self._alias}}]
             actions += [{"remove_index": {"index": name}} for name in holders if name != self._index]
             # 404: another process has just removed the one before; then the next round has nothing to remove.
-            await self._client.ask("POST", "/_aliases", {"actions": actions}, expected=(404,))
+            await self._client.ask("POST", "/_aliases", {"actions": actions}, expected=(404,), changes=True)
         raise IndexDamagedError(f"{self._index} could not be published as {self._alias}")
 
     @property
     def name(self) -> str:
         """The name under which it is found by all once it is published."""
         return self._alias
+
+    @property
+    def published(self) -> bool:
+        """Whether it is open to all; False for one that is being filled."""
+        return self._name == self._alias
 
     @property
     def position(self) -> str | None:
@@ -137,17 +148,16 @@ class OpenSearchIndex:
         for bulk in _bulks({entry.id: entry for entry in entries}.values()):
             await self._send(bulk)
         if position is not None:
-            await self._ask("PUT", _POSITION, {"position": position}, params=_THROUGH_ALIAS)
-            self._written += 1
-        await self._ask("POST", "_refresh")
+            await self._say_position(_POSITION if self.published else _FILLING, position)
+        await self._ask("POST", "_refresh", changes=True)
         self._size = await self._count()
         self._position = self._position if position is None else position
 
     async def refresh(self) -> bool:
         """See the port. Also looks whether the index is still the one that we made."""
-        await self._check()
-        await self._ask("POST", "_refresh")
         before = self._written, self._index
+        await self._check()
+        await self._ask("POST", "_refresh", changes=True)
         self._size, self._position, self._written = await asyncio.gather(
             self._count(), self._read_position(), self._last_written()
         )
@@ -165,11 +175,18 @@ class OpenSearchIndex:
         *,
         params: Mapping[str, str] | None = None,
         expected: Iterable[int] = (),
+        changes: bool = False,
         patience: Patience | None = None,
     ) -> Answer:
         try:
             return await self._client.ask(
-                method, f"/{self._name}/{path}", body, params=params, expected=expected, patience=patience
+                method,
+                f"/{self._name}/{path}",
+                body,
+                params=params,
+                expected=expected,
+                changes=changes,
+                patience=patience,
             )
         except RequestRefused:
             await self._check()  # an index that is not ours is the likelier reason, and can be told
@@ -177,10 +194,10 @@ class OpenSearchIndex:
 
     async def _send(self, lines: Mapping[str, bytes]) -> None:
         """Write until every line was taken, or turned away because something newer is held."""
-        patience, problem = self._client.patience(), ""
+        patience, problem = self._client.patience(changes=True), ""
         while True:
             sent = b"".join(lines.values())
-            answer = await self._ask("POST", "_bulk", sent, params=_THROUGH_ALIAS, patience=patience)
+            answer = await self._ask("POST", "_bulk", sent, params=_THROUGH_ALIAS, changes=True, patience=patience)
             again: dict[str, bytes] = {}
             for item in answer.content["items"]:
                 result = item["index"]
@@ -214,8 +231,13 @@ class OpenSearchIndex:
         items = {"query": {"exists": {"field": "open"}}}
         return int((await self._ask("POST", "_count", items)).content["count"])
 
+    async def _say_position(self, where: str, position: str) -> None:
+        await self._ask("PUT", where, {"position": position}, params=_THROUGH_ALIAS, changes=True)
+        self._written += 1
+
     async def _read_position(self) -> str | None:
-        answer = await self._ask("GET", _POSITION, params={"realtime": "false"}, expected=(404,))
+        where = _POSITION if self.published else _FILLING
+        answer = await self._ask("GET", where, params={"realtime": "false"}, expected=(404,))
         found = answer.content.get("_source", {}).get("position")
         return None if found is None else str(found)
 
@@ -245,7 +267,7 @@ def _bulks(entries: Iterable[Entry]) -> Iterator[Mapping[str, bytes]]:
 
 def _failed_item(id: str, status: int, error: Mapping[str, Any]) -> Exception:
     said = f"{id}: {status} {error.get('type')} {str(error.get('reason'))[:300]}"
-    if status in AGAIN:
+    if status in AGAIN or status == _BLOCKED:
         return IndexUnavailable(said)
     return IndexDamagedError(said) if error.get("type") == "index_not_found_exception" else RequestRefused(said)
 

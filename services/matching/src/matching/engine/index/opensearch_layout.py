@@ -12,6 +12,8 @@ LAYOUT: Final = "layout/1"
 """Part of an index's name: change it with anything below that makes what is held mean something else."""
 POSITION_ID: Final = "\ue000position"
 """The document that says how far the store had been followed. No item has such an id: it begins with a private sign."""
+FILLING_ID: Final = "\ue000filling"
+"""The same while the index is being filled: who fills it still, after another has published it, moves no position."""
 MOST_HITS: Final = 10_000
 """OpenSearch's default for `index.max_result_window`."""
 MOST_TERMS: Final = 1_024

@@ -162,7 +162,8 @@ class TantivyIndex:
         """See the port. Built from terms, never parsed; `count=False` keeps block-max pruning on."""
         if not terms or most < 1:
             return []
-        self._records.whole()
+        view = self._view
+        self._records.see(view.mark.end)
         query = tantivy.Query.boolean_query(
             [
                 (
@@ -172,12 +173,12 @@ class TantivyIndex:
                 for term, boost in terms.items()
             ]
         )
-        return self._records.read(_places(self._view.searcher, query, most))
+        return self._records.read(_places(view.searcher, query, most))
 
     async def get(self, ids: Sequence[str]) -> Mapping[str, Held]:
         """See the port."""
-        self._records.whole()
         view = self._view
+        self._records.see(view.mark.end)
         found = (self._held(view, id) for id in dict.fromkeys(ids))
         return {held.id: held for held in found if held is not None}
 
@@ -225,7 +226,6 @@ class TantivyIndex:
         mark = self._records.read_mark(marks[0])
         if searcher.num_docs != mark.items + 1:
             raise IndexDamagedError(f"{searcher.num_docs - 1} documents instead of {mark.items}")
-        self._records.see(max(mark.end, self._records.end))
         return _View(searcher, mark, marks[0])
 
     def _reload(self) -> None:
@@ -317,6 +317,7 @@ class TantivyIndex:
                 with suppress(Exception):
                     self._writer.wait_merging_threads()
                 self._writer = None
+                self._records.cut(self._view.mark.end)
             self._records.close()
 
 

@@ -229,6 +229,10 @@ def _wrong(path: str, fact: Stated, now: datetime) -> Iterable[FieldError]:
         zh, en = "此项以登记信息为准，请在登记处修改。", "This one is taken from the registration: change it there."
         yield FieldError(f"{path}.field", "fact-from-registry", zh, en)
         return
+    if fact.field in fields["finance"]:
+        zh, en = "此项请在融资需求中填写。", "This one belongs to a request for finance."
+        yield FieldError(f"{path}.field", "fact-of-request", zh, en)
+        return
     spec = fields["fields"].get(fact.field)
     if spec is not None:
         yield from _ill_typed(path, fact, spec["kind"])

@@ -1,0 +1,1 @@
+"""Learning the calibration: from known pairs, from the platform's own results, from what people answered."""

@@ -1,0 +1,205 @@
+"""From measured needs to a calibration: cross-fitted, judged on what was held back, compared with the present one."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+
+from matching.engine.model import FEATURES, LOCAL, Calibration
+from matching.engine.score import probabilities
+from matching.engine.tables import table
+from matching.fit import judging
+from matching.fit.judging import Judged, Report
+from matching.fit.listwise import fit_order
+from matching.fit.logistic import Floats, Prior, fit, log_loss
+from matching.fit.measuring import Beside, Case
+from matching.fit.problem import FitError
+
+_FIT: Final = table("fit")
+_PAIRS: Final = _FIT["pairs"]
+_ROUNDS: Final = 2
+"""What is relative to the best depends on what would be proposed, hence on the calibration: twice is enough."""
+_HASHES: Final = 1 << 32
+
+type Say = Callable[[str, str], None]
+"""Tells a person, in Chinese and English, what is being done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A new calibration and how it and the present one did on what neither was learnt from."""
+
+    calibration: Calibration
+    new: Report
+    present: Report
+    learnt_from: int
+    held_back: int
+
+
+def split(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
+    """Return what is learnt from and what is held back: of verdicts the later ones, else by the hash of the group.
+
+    Groups are never divided: a need that was answered early and late counts as early.
+    """
+    verdicts = [case for case in cases if case.kind == "verdict"]
+    known = [case for case in cases if case.kind != "verdict"]
+    late = _late_groups(verdicts)
+    learnt = [case for case in known if not _is_held_back(case.group)]
+    learnt += [case for case in verdicts if case.group not in late]
+    held = [case for case in known if _is_held_back(case.group)]
+    return learnt, held + [case for case in verdicts if case.group in late]
+
+
+def _late_groups(verdicts: Sequence[Case]) -> set[str]:
+    first = len(verdicts) - int(len(verdicts) * _PAIRS["held_back"])
+    return {case.group for case in verdicts[first:]} - {case.group for case in verdicts[:first]}
+
+
+def _is_held_back(group: str) -> bool:
+    return crc32(f"held back:{group}".encode()) < _PAIRS["held_back"] * _HASHES
+
+
+def learn(cases: Sequence[Case], present: Calibration, version: str, say: Say) -> Outcome:
+    """Fit a calibration. `cases` of verdicts stand in the order in which they were given. Raises FitError."""
+    learnt, held = split(cases)
+    _enough(learnt, held)
+    guessed = present
+    for number in range(1, _ROUNDS + 1):
+        say(f"拟合系数 {number}/{_ROUNDS}", f"fitting coefficients {number}/{_ROUNDS}")
+        guessed = _fitted(learnt, guessed, present, version)
+    say(f"按 {_PAIRS['folds']} 折交叉选定门槛", f"choosing thresholds over {_PAIRS['folds']} folds")
+    least = judging.bands(list(_cross_judged(learnt, guessed, present)))
+    if least is None:
+        raise FitError(
+            "no-threshold",
+            f"没有任何门槛能保证精确率 {_FIT['targets']['precision']:.0%}，模型未写出。",
+            f"No threshold keeps a precision of {_FIT['targets']['precision']:.0%}; no model was written.",
+        )
+    calibration = replace(guessed, bands=least)
+    say("在留出的数据上与现行模型比较", "comparing with the present model on what was held back")
+    return Outcome(calibration, judge(held, calibration), judge(held, present), len(learnt), len(held))
+
+
+def judge(cases: Sequence[Case], calibration: Calibration) -> Report:
+    """Report what a calibration does on these cases."""
+    judged = [_judged(case, calibration) for case in cases]
+    given = np.concatenate([each.probabilities for each in judged])
+    answers = np.concatenate([each.answers for each in judged])
+    known = ~np.isnan(answers)
+    return judging.report(judged, calibration.bands, log_loss(given[known], answers[known]))
+
+
+def _judged(case: Case, calibration: Calibration) -> Judged:
+    best_without = None
+    if case.kind != "verdict" and (right := case.right) is not None:
+        best_without = float(_probabilities(case.beside.without(right), calibration).max(initial=0.0))
+    elif case.kind != "verdict":
+        best_without = float(_probabilities(case.beside, calibration).max(initial=0.0))
+    return Judged.of(case, _probabilities(case.beside, calibration), best_without)
+
+
+def _probabilities(beside: Beside, calibration: Calibration) -> Floats:
+    return probabilities(beside.compared(calibration), calibration) if len(beside) else np.zeros(0)
+
+
+def _cross_judged(cases: Sequence[Case], guessed: Calibration, present: Calibration) -> Iterator[Judged]:
+    """Judge every case by coefficients learnt without its fold."""
+    folds = sorted(cases, key=_fold)
+    for fold, some in groupby(folds, key=_fold):
+        others = [case for case in cases if _fold(case) != fold]
+        calibration = _fitted(others, guessed, present, "fold") if others else guessed
+        yield from (_judged(case, calibration) for case in some)
+
+
+def _fold(case: Case) -> int:
+    return crc32(f"fold:{case.group}".encode()) % int(_PAIRS["folds"])
+
+
+def _fitted(cases: Sequence[Case], guessed: Calibration, present: Calibration, version: str) -> Calibration:
+    names = features_learnt()
+    columns, answers = [], []
+    for case in cases:
+        known = ~np.isnan(case.answers)
+        columns.append(_columns(case.beside.compared(guessed), names)[known])
+        answers.append(case.answers[known])
+    prior = _prior(names, present)
+    try:
+        found = fit(np.concatenate(columns), np.concatenate(answers), prior)
+    except ValueError as error:
+        raise FitError(
+            "one-sided", "只有一种答案，学不出区别。", "All answers are of one kind; there is nothing to tell apart."
+        ) from error
+    coefficients = dict(zip(names, found.coefficients.tolist(), strict=True))
+    return replace(
+        guessed,
+        version=version,
+        intercept=found.intercept,
+        floor=float(_FIT["features"]["floor"]),
+        coefficients={name: value for name, value in coefficients.items() if value},
+        ranking=_ranking(cases, present),
+    )
+
+
+def _ranking(cases: Sequence[Case], present: Calibration) -> Mapping[str, float]:
+    """Learn the order from whole lists with their right result; verdicts alone leave the present order."""
+    names: list[str] = _FIT["features"]["ranking"]
+    lists = [
+        (_columns(case.beside.features, names), int(np.flatnonzero(case.answers == 1)[0]))
+        for case in cases
+        if case.kind != "verdict" and case.right is not None
+    ]
+    if not lists:
+        return present.ranking
+    found = fit_order(lists, float(_FIT["strength"]["ranking"]))
+    return dict(zip(names, found.tolist(), strict=True))
+
+
+def features_learnt() -> list[str]:
+    """Return the features that are learnt, in order. Raises ValueError for one that the engine does not have."""
+    names = [*_FIT["features"]["learnt"], *_FIT["features"]["facts"]]
+    unknown = sorted(set(names) - FEATURES | set(_FIT["features"]["ranking"]) - FEATURES - set(LOCAL))
+    if unknown:
+        raise ValueError(f"data/fit.toml names unknown features: {', '.join(unknown)}")
+    return names
+
+
+def _prior(names: Sequence[str], present: Calibration) -> Prior:
+    """Facts stay as they are until pairs speak; figures of texts start at nothing."""
+    facts = set(_FIT["features"]["facts"])
+    strength = _FIT["strength"]
+    return Prior(
+        np.array([present.coefficients.get(name, 0.0) if name in facts else 0.0 for name in names]),
+        np.array([float(strength["facts" if name in facts else "learnt"]) for name in names]),
+    )
+
+
+def _columns(features: Mapping[str, Floats], names: Sequence[str]) -> Floats:
+    floor = float(_FIT["features"]["floor"])
+    return np.column_stack(
+        [
+            np.log(features[name.removeprefix("log_")] + floor) if name.startswith("log_") else features[name]
+            for name in names
+        ]
+    )
+
+
+def _enough(learnt: Sequence[Case], held: Sequence[Case]) -> None:
+    verdicts = [case for case in (*learnt, *held) if case.kind == "verdict"]
+    known = len(learnt) + len(held) - len(verdicts)
+    wanted = sum(bool((case.answers == 1).any()) for case in verdicts)
+    fewest = min(wanted, len(verdicts) - wanted)
+    if known >= _PAIRS["least_needs"] and held:
+        return
+    if len(verdicts) >= _PAIRS["least_verdicts"] and fewest >= _PAIRS["least_of_each_answer"] and held:
+        return
+    raise FitError(
+        "too-few-pairs",
+        f"可学的供需太少：已知或自造的 {known} 组（至少 {_PAIRS['least_needs']}），答复 {len(verdicts)} 条"
+        f"（至少 {_PAIRS['least_verdicts']}，两种各 {_PAIRS['least_of_each_answer']}）。现行模型不变。",
+        f"Too few pairs to learn from: {known} known or made (at least {_PAIRS['least_needs']}), {len(verdicts)} "
+        f"answered (at least {_PAIRS['least_verdicts']}, {_PAIRS['least_of_each_answer']} of each kind). "
+        "The present model stays.",
+    )

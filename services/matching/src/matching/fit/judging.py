@@ -1,0 +1,163 @@
+"""What a calibration is worth: precision and recall by band, abstention, and the threshold that follows from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from matching.engine.tables import table
+from matching.fit.logistic import Floats
+from matching.fit.measuring import Case
+from matching.fit.wilson import lower_bound
+
+_FIT: Final = table("fit")
+_TARGETS: Final = _FIT["targets"]
+_MOST: Final[int] = table("policy")["proposals"]["per_need"]
+_NEVER: Final = 1.0001
+"""The least probability of a band that nothing reaches: no threshold gave its precision."""
+_DIGITS: Final = 4
+LOWEST_BAND: Final = "部分"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One need with the probabilities it was given."""
+
+    kind: str
+    probabilities: Floats
+    answers: Floats
+    """1 right, 0 wrong, nan not known."""
+    best_without: float | None
+    """Highest probability once the right result is taken away; None where that was not asked."""
+
+    def proposed(self) -> list[tuple[float, bool]]:
+        """Return what could be proposed of what is known, the best five, with whether it is right."""
+        best = np.argsort(-self.probabilities, kind="stable")[:_MOST]
+        return [(float(self.probabilities[at]), self.answers[at] == 1) for at in best if not np.isnan(self.answers[at])]
+
+    @classmethod
+    def of(cls, case: Case, probabilities: Floats, best_without: float | None) -> "Judged":
+        """Return a case with what it was given."""
+        return cls(case.kind, probabilities, case.answers, best_without)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Counts of one band (or of all that is proposed) among needs of one kind."""
+
+    kind: str
+    band: str
+    needs: int
+    proposed: int
+    right: int
+
+    @property
+    def precision(self) -> float:
+        """Share of right ones among what is proposed; 0 where nothing is."""
+        return self.right / self.proposed if self.proposed else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Share of the needs whose right result is proposed in this band."""
+        return self.right / self.needs if self.needs else 0.0
+
+    @property
+    def bound(self) -> float:
+        """Lower bound of the precision."""
+        return lower_bound(self.right, self.proposed, _TARGETS["confidence"])
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a calibration did on needs that it was not learnt from."""
+
+    lines: tuple[Line, ...]
+    abstention: Mapping[str, float]
+    """By kind: share of the needs without their right result for which nothing is proposed."""
+    log_loss: float
+    rows: int
+    needs: Mapping[str, int] = field(default_factory=dict)
+
+    def whole(self, kind: str = "mixed") -> Line:
+        """Return the line of all that is proposed for one kind. Raises StopIteration for an unknown kind."""
+        return next(line for line in self.lines if line.kind == kind and line.band == "all")
+
+
+def kinds_of(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
+    """Return the needs by kind, and all of them as `mixed` where there are several."""
+    kinds: dict[str, list[Judged]] = {}
+    for each in judged:
+        kinds.setdefault(each.kind, []).append(each)
+    return kinds | {"mixed": list(judged)}
+
+
+def threshold(judged: Sequence[Judged], precision: float, *, abstention: float = 0.0) -> float | None:
+    """Return the smallest probability from which, for every kind of need, the lower bound of the precision reaches
+    `precision` and the share of abstentions `abstention`; None if there is none.
+    """
+    least = [_threshold(some, precision, abstention) for some in kinds_of(judged).values()]
+    found = [each for each in least if each is not None]
+    return max(found) if len(found) == len(least) else None
+
+
+def _threshold(judged: Sequence[Judged], precision: float, abstention: float) -> float | None:
+    pairs = sorted((pair for each in judged for pair in each.proposed()), key=lambda pair: -pair[0])
+    floor = _abstaining(judged, abstention)
+    right, least = 0, None
+    for count, (probability, is_right) in enumerate(pairs, 1):
+        right += is_right
+        if probability < floor:
+            break
+        same_follows = count < len(pairs) and pairs[count][0] == probability
+        if not same_follows and lower_bound(right, count, _TARGETS["confidence"]) >= precision:
+            least = probability
+    return None if least is None else _rounded_down(least)
+
+
+def _rounded_down(probability: float) -> float:
+    return int(probability * 10**_DIGITS) / 10**_DIGITS
+
+
+def _abstaining(judged: Sequence[Judged], share: float) -> float:
+    """The probability below which so many needs without their right result stay."""
+    best = sorted(each.best_without for each in judged if each.best_without is not None)
+    if not best or share <= 0:
+        return 0.0
+    at = min(len(best) - 1, int(np.ceil(share * len(best))) - 1)
+    return best[at] + 1 / 10**_DIGITS
+
+
+def bands(judged: Sequence[Judged]) -> dict[str, float] | None:
+    """Return the least probability of each band, None where no threshold keeps the promise of the lowest."""
+    propose = threshold(judged, _TARGETS["precision"], abstention=_TARGETS["abstention"])
+    if propose is None:
+        return None
+    least, floor = {LOWEST_BAND: propose}, propose
+    for name, target in sorted(_TARGETS["bands"].items(), key=lambda band: band[1]):
+        found = threshold(judged, target)
+        floor = _NEVER if found is None else max(floor, found)
+        least[name] = floor
+    return least
+
+
+def report(judged: Sequence[Judged], least: Mapping[str, float], loss: float) -> Report:
+    """Count what these bands do."""
+    lines: list[Line] = []
+    abstention: dict[str, float] = {}
+    for kind, some in kinds_of(judged).items():
+        pairs = [pair for each in some for pair in each.proposed()]
+        above = _NEVER + 1
+        for name, from_ in sorted(least.items(), key=lambda band: -band[1]):
+            lines.append(_line(kind, name, len(some), [ok for p, ok in pairs if from_ <= p < above]))
+            above = min(above, from_)
+        lines.append(_line(kind, "all", len(some), [ok for p, ok in pairs if p >= above]))
+        best = [each.best_without for each in some if each.best_without is not None]
+        if best:
+            abstention[kind] = sum(p < above for p in best) / len(best)
+    rows = sum(int((~np.isnan(each.answers)).sum()) for each in judged)
+    return Report(tuple(lines), abstention, loss, rows, {kind: len(some) for kind, some in kinds_of(judged).items()})
+
+
+def _line(kind: str, band: str, needs: int, right: Sequence[bool]) -> Line:
+    return Line(kind, band, needs, len(right), sum(right))

@@ -1,0 +1,1 @@
+"""Partners: two parties that have several things to give each other."""

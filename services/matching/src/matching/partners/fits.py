@@ -1,0 +1,71 @@
+"""What fits what, as partners see it: the one place where they depend on the engine."""
+
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from qianqiao_contracts import NeedContent, ResultContent
+
+from matching.copies import Copy
+from matching.engine.contents import result_item
+from matching.engine.engine import Ranked
+from matching.engine.reasons import may_quote
+from matching.engine.tables import table
+from matching.pairs import Pair
+from matching.partners.domain.evidence import Fit
+from matching.proposing import Market, Proposer
+
+_MOST: Final[int] = table("partners")["looking"]["most_fits"]
+
+
+class Fits(Protocol):
+    """Finds what fits a listing well enough to be proposed, among what both sides may see."""
+
+    async def of_need(self, need: Copy[NeedContent]) -> list[Fit]:
+        """Return the fits of a need, one for each party of each result."""
+        ...
+
+    async def of_result(self, result: Copy[ResultContent]) -> list[Fit]:
+        """Return the fits of a result, one for each of its parties."""
+        ...
+
+
+class EngineFits:
+    """Asks the engine; the same probability from either side."""
+
+    def __init__(self, market: Market, proposer: Proposer) -> None:
+        self._market = market
+        self._proposer = proposer
+
+    async def of_need(self, need: Copy[NeedContent]) -> list[Fit]:
+        """See Fits."""
+        ranked = await self._proposer.rank(need)
+        found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
+        results = await self._market.results.get_many(list(found))
+        return list(_fits((need, result, found[id]) for id, result in results.items()))
+
+    async def of_result(self, result: Copy[ResultContent]) -> list[Fit]:
+        """See Fits."""
+        await self._market.followed_needs.catch_up()
+        ranked = await self._market.engine.needs_for(result_item(result.id, result.content))
+        needs = await self._market.needs.get_many([each.id for each in ranked[:_MOST]])
+        # How well it fits a need depends on what else does, which only the ranking for that need knows.
+        fitting = [(need, await self._fit(need, result)) for need in needs.values()]
+        return list(_fits((need, result, fit) for need, fit in fitting if fit is not None))
+
+    async def _fit(self, need: Copy[NeedContent], result: Copy[ResultContent]) -> Ranked | None:
+        ranked = await self._proposer.rank(need, [result.id])
+        return next((each for each in ranked if each.id == result.id and each.score.band is not None), None)
+
+
+def _fits(pairs: Iterable[tuple[Copy[NeedContent], Copy[ResultContent], Ranked]]) -> Iterable[Fit]:
+    for need, result, ranked in pairs:
+        # A listing that others may not see says nothing here: that there is a partner for it would tell of it.
+        if may_quote(need.content, result.content) and Pair.of(need, result, ranked.score).is_admissible:
+            for party in result.content.parties:
+                yield Fit(
+                    need=need.id,
+                    result=result.id,
+                    wants=need.content.party,
+                    gives=party,
+                    probability=ranked.score.probability,
+                )
