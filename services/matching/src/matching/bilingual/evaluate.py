@@ -2,30 +2,29 @@
 
 `python -m matching.bilingual.evaluate PATH [--folds N]` reads xz-compressed JSON lines with title, abstract, keywords,
 title_en and keywords_en. The index holds the Chinese fields alone. The lexicon for a query is learnt from the other
-folds, never from the record it belongs to. Scored exhaustively with the saturations of the engine.
+folds, never from the record it belongs to. Scored exhaustively, by the features of the engine.
 """
 
 import argparse
 import math
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
-from matching.bilingual.expansion import expanded
-from matching.bilingual.lexicon import NOTHING_LEARNT, Lexicon, learn, pairs_of
-from matching.engine.analyzer import bigrams, is_han, words
-from matching.engine.vectors import SATURATION_STEPS, result_vector, term_hash
+from matching.bilingual.lexicon import Lexicon, learn, pairs_of
+from matching.engine.features import absolute, meet_results, relative
+from matching.engine.items import Item
+from matching.engine.layout import NEED, RESULT, Vectors, read
+from matching.engine.model import Model
+from matching.engine.vectors import need_vector, result_vector
 from matching.evaluate import records, result_item
 
 type Floats = npt.NDArray[np.float64]
-_UNKNOWN: Final = 8.0
-"""What an English word says that is in no pair."""
 
 
 @dataclass(slots=True)
@@ -49,40 +48,6 @@ class Tally:
         return f"{name}: n={self.asked} nDCG@10={self.gain / asked:.3f} R@20={self.found / asked:.3f}"
 
 
-class Postings:
-    """For each term the records that hold it, with how fully each is covered."""
-
-    def __init__(self, columns: Sequence[tuple[bytes, bytes]]) -> None:
-        self._size = len(columns)
-        hashes = np.concatenate([np.frombuffer(terms, dtype=np.uint32) for terms, _ in columns])
-        owners = np.repeat(np.arange(len(columns)), [len(saturations) for _, saturations in columns])
-        order = np.argsort(hashes, kind="stable")
-        self._hashes, self._owners = hashes[order], owners[order]
-        saturations = np.frombuffer(b"".join(each for _, each in columns), dtype=np.uint8)
-        self._saturations = saturations[order] / SATURATION_STEPS
-
-    def scores(self, weights: Mapping[str, float]) -> Floats:
-        """Return the covered weight of every record, the greatest being 1."""
-        total = np.zeros(self._size)
-        for term, weight in weights.items():
-            at, end = np.searchsorted(self._hashes, [term_hash(term), term_hash(term) + 1])
-            total[self._owners[at:end]] += weight * self._saturations[at:end]
-        return total / max(float(total.max()), 1e-9)
-
-
-def asked_for(title: str, lexicon: Lexicon) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the weighted words and bigrams of an English title with its translations."""
-    counts = Counter(words(title))
-    own = {word: n * (lexicon.weight(word) or _UNKNOWN) for word, n in counts.items()}
-    weighted = own | {word: each.weight for word, each in expanded(counts, lexicon).items()}
-    pairs: dict[str, float] = {}
-    for word, weight in weighted.items():
-        parts = bigrams(word) if is_han(word) else [word]
-        for part in parts:
-            pairs[part] = pairs.get(part, 0.0) + weight / len(parts)
-    return weighted, pairs
-
-
 def lexicons(pack: Sequence[Mapping[str, Any]], folds: int) -> Iterator[tuple[list[int], Lexicon]]:
     """Yield the records of each fold with a lexicon learnt from all others."""
     paired = [at for at, record in enumerate(pack) if record["title_en"]]
@@ -100,19 +65,25 @@ def _pairs(record: Mapping[str, Any]) -> Iterator[Any]:
 def evaluate(path: str, folds: int) -> dict[str, Tally]:
     """Ask for every record by its English title."""
     pack = list(records(path))
-    vectors = [result_vector(result_item(record)).vector for record in pack]
-    by_word = Postings([(vector.words, vector.saturations) for vector in vectors])
-    by_pair = Postings([(vector.bigrams, vector.bigram_saturations) for vector in vectors])
+    offered = read([result_vector(result_item(record), Model.shipped()).vector for record in pack], RESULT)
     tallies = {name: Tally() for name in ("no lexicon", "words", "bigrams", "words and bigrams")}
     for inside, lexicon in lexicons(pack, folds):
+        model = Model(Model.shipped().statistics, lexicon=lexicon)
         for at in inside:
-            title = pack[at]["title_en"]
-            tallies["no lexicon"].add(by_word.scores(asked_for(title, NOTHING_LEARNT)[0]), at)
-            weighted, pairs = asked_for(title, lexicon)
-            one, other = by_word.scores(weighted), by_pair.scores(pairs)
-            for name, scores in (("words", one), ("bigrams", other), ("words and bigrams", one + other)):
+            title = Item("query", pack[at]["title_en"])
+            tallies["no lexicon"].add(_shares(title, offered, Model.shipped())["word"], at)
+            shares = _shares(title, offered, model)
+            both = shares["word_of_best"] + shares["pair_of_best"]
+            for name, scores in (("words", shares["word"]), ("bigrams", shares["pair"]), ("words and bigrams", both)):
                 tallies[name].add(scores, at)
     return tallies
+
+
+def _shares(query: Item, offered: Vectors, model: Model) -> dict[str, Floats]:
+    """How much of a query every record covers, and as a share of what the best covers."""
+    asked = read([need_vector(query, model).vector], NEED)
+    features = absolute(meet_results(asked, offered), asked, offered)
+    return features | relative(features, features["word"] >= 0)
 
 
 def main(arguments: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> int:
