@@ -22,7 +22,6 @@ from matching.engine.items import Embedding, Facets
 
 type Integers = npt.NDArray[np.int64]
 type Keys = npt.NDArray[np.uint16]
-type Bytes = npt.NDArray[np.uint8]
 
 FORMAT: Final = 1
 """Number of this format, the first byte of every vector."""
@@ -169,10 +168,6 @@ class Vectors:
     begins: Integers
     """Where each vector begins."""
     sizes: Integers
-    codes: Bytes
-    """The code of every term of every vector, in order."""
-    gaps: Integers
-    """By vector: what to take from a term's place for its place among `codes`."""
 
     def __len__(self) -> int:
         return len(self.begins)
@@ -215,22 +210,14 @@ def read(vectors: Sequence[bytes | memoryview], kind: int) -> Vectors:
     header = np.ascontiguousarray(raw[places]).view(_HEADER)[:, 0] if len(vectors) else np.zeros(0, _HEADER)
     if bool(((header["format"] != FORMAT) | (header["kind"] != kind)).any()):
         raise IndexDamagedError("a vector is of another format or kind")
-    return _taken_apart(header, np.frombuffer(joined, dtype="<u2"), begins // 2, sizes // 2)
+    return _laid_out(header, np.frombuffer(joined, dtype="<u2"), begins // 2, sizes // 2)
 
 
-def _taken_apart(header: npt.NDArray[Any], flat: Keys, begins: Integers, sizes: Integers) -> Vectors:
+def _laid_out(header: npt.NDArray[Any], flat: Keys, begins: Integers, sizes: Integers) -> Vectors:
+    """What follows each header has to take the room that the vector has; segments are checked where they are read."""
+    vectors = Vectors(header, flat, begins, sizes)
     terms = header["pairs"].astype(np.int64) + header["pair_words"] + header["words"]
-    segments = header["segments"].astype(np.int64)
-    term_begins = begins + _SIZE // 2 + header["sectors"] + header["modes"]
-    ends = term_begins + terms + segments + header["embedding"] + 2
+    ends = vectors.term_begins + terms + header["segments"] + header["embedding"] + 2
     if bool((ends != begins + sizes).any()):
         raise IndexDamagedError("a vector contradicts its own header")
-    first = term_begins + terms
-    at = np.repeat(first - (np.cumsum(segments) - segments), segments) + np.arange(int(segments.sum()))
-    told = flat[at]
-    counts = (told >> 8).astype(np.int64)
-    owners = np.repeat(np.arange(len(begins)), segments)
-    if bool((np.bincount(owners, weights=counts, minlength=len(begins)) != terms).any()):
-        raise IndexDamagedError("a vector contradicts its own segments")
-    codes = np.repeat((told & 255).astype(np.uint8), counts)
-    return Vectors(header, flat, begins, sizes, codes, term_begins - (np.cumsum(terms) - terms))
+    return vectors

@@ -57,16 +57,21 @@ _OF_CODE: Final = _occurrences()
 """Occurrences in title, keywords and body that a result's code stands for."""
 IN_BODY: Final = _OF_CODE[:, 2] > 0
 """Whether in the body, by a result's code."""
-_WORTH: Final = [float(settings["weight"]) * _OF_CODE[:, at] for at, settings in enumerate(_FIELDS)]
-_K1: Final = float(_BM25F["k1"])
 
 
-def _norms(unit: str) -> tuple[Floats, Floats]:
-    return np.array([[1 - each["b"] for each in _FIELDS]]), np.array([[each["b"] / each[unit] for each in _FIELDS]])
+def _norms(unit: str) -> list[list[float]]:
+    return [[1 - each["b"] for each in _FIELDS], [each["b"] / each[unit] for each in _FIELDS]]
 
 
-WORD_NORMS: Final = _norms("words")
-PAIR_NORMS: Final = _norms("bigrams")
+_FLAT_AND_SLOPE: Final = np.array([_norms("words"), _norms("bigrams")])
+SATURATION: Final = (
+    _FLAT_AND_SLOPE[:, 0].copy(),
+    _FLAT_AND_SLOPE[:, 1].copy(),
+    np.stack([float(settings["weight"]) * _OF_CODE[:, at] for at, settings in enumerate(_FIELDS)]),
+    float(_BM25F["k1"]),
+)
+"""BM25F, as scoring_kernels.saturation takes it: by unit and field what a length is divided by (flat, and for each
+term), by field and result's code what an occurrence is worth, and k1."""
 LOG_STEPS: Final = 64
 _ASKED: Final = np.rint((1 + np.log(np.maximum(1, np.arange(CAP + 1)))) * LOG_STEPS).astype(np.int64)
 LOG_ASKED: Final = _ASKED[np.arange(1 << 8) & 3]
@@ -181,18 +186,6 @@ def _lengths(terms: Terms, worth: Integers, latin: Integers, damped: Integers) -
     also = damped[first:] * damped[first:] * latin
     told = [int(parts[first:].sum()), int(parts[:first].sum() + also.sum())]
     return [math.sqrt(length / SQUARE) / LOG_STEPS for length in told]
-
-
-def saturations(lengths: Floats, norms: tuple[Floats, Floats]) -> Floats:
-    """Return how fully a result covers a term, between 0 and 1, by result (rows) and code (columns).
-
-    BM25F: frequencies over the fields, weighted and normalised by length. `lengths` are terms in title, keywords and
-    body, row by row; `norms` those of what is counted, WORD_NORMS or PAIR_NORMS.
-    """
-    flat, slope = norms
-    shares = 1 / (flat + slope * lengths)
-    value = shares[:, :1] * _WORTH[0] + shares[:, 1:2] * _WORTH[1] + shares[:, 2:] * _WORTH[2]
-    return np.asarray(value / (_K1 + value), dtype=np.float64)
 
 
 class _Translated:
