@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from matching.bilingual.lexicon import Lexicon, english_terms
+from matching.bilingual.lexicon import english_terms
 from matching.engine.analyzer import is_han
+from matching.engine.model import Lexicon
 from matching.engine.tables import table
 
 _RULES: Final = table("bilingual")["expansion"]

@@ -39,6 +39,11 @@ class Score(NamedTuple):
     """Name of the band, None below the least probability that is proposed."""
 
     @property
+    def shares_anything(self) -> bool:
+        """Whether the two have anything in common but facts."""
+        return self.word_coverage > 0 or self.bigram_coverage > 0 or self.cosine > 0
+
+    @property
     def fits(self) -> bool:
         """Whether the pair may be proposed as far as texts and facets say."""
         return self.band is not None

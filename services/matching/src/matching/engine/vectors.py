@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from matching.bilingual.expansion import expanded
 from matching.engine import layout
 from matching.engine.analyzer import is_han
 from matching.engine.items import Item
@@ -198,20 +199,17 @@ class _Translated:
 
     def take(self, terms: Terms, often: Integers) -> list[tuple[str, float]]:
         """Look for the translations of the words of a need; return them with what they are worth."""
-        present, extra = set(terms.words), dict[str, float]()
-        chinese = _han_share(terms.words) >= _WEIGHTS["translation"]["han_share"]
-        facts = (terms.words, terms.levels[terms.first_word :].tolist(), terms.pair_levels.tolist(), often.tolist())
-        for word, level, pair_level, count in zip(*facts, strict=True):
-            if not level or (is_han(word) and not chinese):
-                continue
-            weight = self._lexicon.weight(word) or level / STEPS
-            for translation, share in self._lexicon.translations(word):
-                if translation not in present:
-                    self._ask(
-                        translation, weight * math.sqrt(share), (pair_level / STEPS or weight) * math.sqrt(share), count
-                    )
-                    extra[translation] = max(extra.get(translation, 0.0), weight * share * count)
-        return list(extra.items())
+        counts = dict(zip(terms.words, often.tolist(), strict=True))
+        levels = dict(zip(terms.words, terms.levels[terms.first_word :].tolist(), strict=True))
+        pair_levels = dict(zip(terms.words, terms.pair_levels.tolist(), strict=True))
+        found = expanded(counts, self._lexicon)
+        for word, each in found.items():
+            if levels[each.source]:
+                said = self._lexicon.weight(each.source) or levels[each.source] / STEPS
+                root = math.sqrt(each.weight / counts[each.source] / said)  # of the share: weights are squared later
+                among = (pair_levels[each.source] / STEPS or said) * root
+                self._ask(word, said * root, among, counts[each.source])
+        return [(word, each.weight) for word, each in found.items()]
 
     def _ask(self, word: str, weight: float, pair_weight: float, often: int) -> None:
         known = self._statistics.word(word)
@@ -230,12 +228,6 @@ class _Translated:
         more = [(section, key, code) for (section, key), code in self._codes.items() if (section, key) not in own]
         added = np.array(more, dtype=np.int64).reshape(-1, 3)
         return Group(*(np.concatenate([old, added[:, at]]) for at, old in enumerate(group)))
-
-
-def _han_share(words: Sequence[str]) -> float:
-    """Share of Chinese characters among all characters of words."""
-    han, total = sum(len(word) for word in words if is_han(word)), sum(map(len, words))
-    return han / total if total else 0.0
 
 
 def _translated_level(weight: float) -> int:
