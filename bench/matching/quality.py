@@ -40,7 +40,7 @@ def _targets(name: str, tally: Tally) -> list[dict[str, Any]]:
     precision, abstained = tally.proposed_right / max(tally.proposed, 1), tally.abstained_without_fit / tally.asked
     rows.append(target(f"推荐的准确率 precision of proposals {name}", precision, least=LEAST_PRECISION, clock=False))
     rows.append(
-        target(f"无合适时不推荐 no proposal without a fit {name}", abstained, least=LEAST_ABSTAINED, clock=False)
+        target(f"无合适时不推荐 none without a fit {name}", abstained, least=LEAST_ABSTAINED, clock=False)
     )
     return rows
 
