@@ -12,11 +12,12 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from matching.engine import kernels
 from matching.engine.index.port import IndexDamagedError
 from matching.engine.items import Embedding, Facets
 
@@ -51,7 +52,6 @@ _HEADER: Final = np.dtype(
 _STRUCT: Final = struct.Struct("<4B4H2B2HfI4H2B4e")
 _SIZE: Final = _HEADER.itemsize
 _GREATEST: Final = 65_000.0
-_YES: Final = np.ones(1, dtype=np.bool_)
 _LEAST_SIZE: Final = _SIZE + 4
 _RESIDUE: Final = zlib.crc32(b"\0\0\0\0")
 """Checksum of anything that is followed by its own checksum."""
@@ -61,21 +61,14 @@ _EPOCH: Final = 719_163
 """Day number of 1970-01-01."""
 
 
-class Group(NamedTuple):
-    """Terms: the section, the key and the code of each."""
-
-    sections: Integers
-    keys: Integers
-    codes: Integers
-
-
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What a vector is made of. What codes, masses and lengths mean is told in vectors.py."""
 
     kind: int
     facets: Facets
-    terms: Group
+    terms: Integers
+    """Each as a number: its section from bit 24 on, its key from bit 8 on, its code."""
     masses: Sequence[float]
     """What it says by words and by pairs; its length as a vector of words and of pairs."""
     lengths: Sequence[int] = (0, 0, 0, 0, 0, 0)
@@ -84,10 +77,11 @@ class Contents:
 
 
 def pack(contents: Contents) -> bytes:
-    """Return the vector."""
+    """Return the vector. Of two terms of a section with one key only one is kept."""
     facets = contents.facets
     sectors, modes = _facet_keys(facets.sectors), _facet_keys(facets.modes)
-    counts, keys, segments = _grouped(contents.terms)
+    terms = np.sort(contents.terms)
+    counts, keys, segments = kernels.grouped(terms)
     embedded = _embedded(contents.embedding)
     title, keywords, body, title_pairs, keyword_pairs, body_pairs = contents.lengths
     header = _STRUCT.pack(
@@ -95,7 +89,7 @@ def pack(contents: Contents) -> bytes:
         contents.kind,
         len(sectors) // 2,
         len(modes) // 2,
-        *counts,
+        *counts.tolist(),
         len(segments) // 2,
         _schemes(facets.sectors),
         facets.trl or 0,
@@ -107,31 +101,8 @@ def pack(contents: Contents) -> bytes:
         *(min(255, length) for length in (title, title_pairs)),
         *(min(_GREATEST, mass) for mass in contents.masses),
     )
-    data = b"".join((header, sectors, modes, keys, segments, embedded))
+    data = b"".join((header, sectors, modes, keys.astype("<u2", copy=False), segments, embedded))
     return data + zlib.crc32(data).to_bytes(4, "little")
-
-
-def _grouped(group: Group) -> tuple[list[int], bytes, bytes]:
-    """Terms in each section; keys ordered by section and code; and the segments that say how many have which code.
-
-    Of two terms of a section with one key only one is kept.
-    """
-    terms = group.sections << 24 | group.keys << 8 | group.codes
-    terms.sort()
-    same = terms >> 8
-    terms = terms[np.concatenate([_YES[: len(terms)], same[1:] != same[:-1]])]
-    terms = terms & 3 << 24 | (terms & 255) << 16 | terms >> 8 & 0xFFFF
-    terms.sort()
-    kinds = terms >> 16
-    begins = np.flatnonzero(np.concatenate([_YES[: len(kinds)], kinds[1:] != kinds[:-1]]))
-    starting = kinds[begins].tolist()
-    ends = [*begins[1:].tolist(), len(terms)]
-    told, sections = bytearray(), [0, 0, 0]
-    for kind, begin, end in zip(starting, begins.tolist(), ends[: len(starting)], strict=True):
-        sections[kind >> 8] += end - begin
-        for left in range(end - begin, 0, -_RUN):
-            told += bytes((kind & 255, min(_RUN, left)))
-    return sections, terms.astype("<u2").tobytes(), bytes(told)
 
 
 def _facet_keys(codes: frozenset[str]) -> bytes:
