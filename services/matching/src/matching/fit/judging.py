@@ -67,6 +67,11 @@ class Line:
         """Lower bound of the precision."""
         return lower_bound(self.right, self.proposed, _TARGETS["confidence"])
 
+    @property
+    def upper(self) -> float:
+        """Upper bound of the precision."""
+        return 1 - lower_bound(self.proposed - self.right, self.proposed, _TARGETS["confidence"])
+
 
 @dataclass(frozen=True, slots=True)
 class Report:

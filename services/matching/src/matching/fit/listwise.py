@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from matching.fit.logistic import Floats
+
+type Places = npt.NDArray[np.int64]
 
 _STEPS: Final = 50
 _NEAR: Final = 1e-7
@@ -32,7 +35,7 @@ def fit_order(lists: Sequence[tuple[Floats, int]], strength: float) -> Floats:
     return _newton(rows / unit, begins, lengths, right, strength) / unit
 
 
-def _newton(rows: Floats, begins: Floats, lengths: Floats, right: Floats, strength: float) -> Floats:
+def _newton(rows: Floats, begins: Places, lengths: Places, right: Places, strength: float) -> Floats:
     weights = np.zeros(rows.shape[1])
     loss, chances = _likely(rows, begins, lengths, right, weights, strength)
     for _ in range(_STEPS):
@@ -53,7 +56,7 @@ def _newton(rows: Floats, begins: Floats, lengths: Floats, right: Floats, streng
 
 
 def _likely(
-    rows: Floats, begins: Floats, lengths: Floats, right: Floats, weights: Floats, strength: float
+    rows: Floats, begins: Places, lengths: Places, right: Places, weights: Floats, strength: float
 ) -> tuple[float, Floats]:
     """Return the loss and every row's chance of being the right one of its list."""
     odds = rows @ weights
