@@ -67,7 +67,7 @@ def occurrences(  # pragma: no cover - compiled
     size, before = 0, np.False_
     for at in range(len(points)):
         point = np.int64(points[at])
-        is_one = point < len(is_han) and is_han[point]
+        is_one = bool(point < len(is_han) and is_han[point])
         if is_one and before:
             first = np.int64(points[at - 1])
             hash = ((first * A + point * B) & 0xFFFFFFFF) >> 16
