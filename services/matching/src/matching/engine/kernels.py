@@ -64,7 +64,7 @@ def occurrences(  # pragma: no cover - compiled
     the numbers of the words, with NEXT between fields, first the Chinese words of all fields, then all others.
     """
     found = np.empty(len(points) + len(words), np.int64)
-    size, before = 0, np.False_
+    size, before = 0, False
     for at in range(len(points)):
         point = np.int64(points[at])
         is_one = bool(point < len(is_han) and is_han[point])
