@@ -16,7 +16,6 @@ type Integers = npt.NDArray[np.int64]
 type Points = npt.NDArray[np.uint32]
 type Keys = npt.NDArray[np.uint16]
 type Bytes = npt.NDArray[np.uint8]
-type Levels = npt.NDArray[np.int8]
 type Flags = npt.NDArray[np.bool_]
 
 FIELD_BITS: Final = 2
@@ -37,7 +36,8 @@ WORDS: Final = 1 << 16
 _FIELDS: Final = 3
 _SECTIONS: Final = 3
 _CODES: Final = 256
-_LEVELS: Final = 32
+_LEVEL_BITS: Final = 5
+_LEVELS: Final = 1 << _LEVEL_BITS
 _RUN: Final = 255
 _ALSO_PAIR: Final = 128
 _PROBES: Final = 8
@@ -49,6 +49,56 @@ _FIELD: Final = (1 << FIELD_BITS) - 1
 MASS, PAIR_MASS, LENGTH, PAIR_LENGTH, COUNTED, COUNTED_PAIRS = 0, 1, 2, 3, 4, 7
 """Places in what `offered` and `asked` sum up; the last two each followed by the counts of the other two fields."""
 _SUMS: Final = 10
+
+
+# ---- from a text as written to what is compared ------------------------------------------------------------------
+
+
+@compiled
+def folded(  # pragma: no cover - compiled
+    points: Points, becomes: Points, begins: Integers
+) -> bool:
+    """Fold a text in place, character by character; False where that is not all there is to it.
+
+    `becomes`: what a character is compared as, 0 where it cannot be told from the character alone; `begins`: two code
+    points each, ascending, with which a word may begin that is exchanged for another.
+    """
+    before, least, most = np.int64(0), begins[0], begins[-1]
+    for at in range(len(points)):
+        point = points[at]
+        if point >= len(becomes) or becomes[point] == 0:
+            return False
+        point = becomes[point]
+        points[at] = point
+        pair = before << POINT_BITS | np.int64(point)
+        if least <= pair <= most and begins[np.searchsorted(begins, pair)] == pair:
+            return False
+        before = np.int64(point)
+    return True
+
+
+@compiled
+def parted(  # pragma: no cover - compiled
+    points: Points, keywords: int, body: int, is_han: Flags, between: int, next_field: int
+) -> Points:
+    """Return the Chinese characters of a text, one `between` in place of whatever else stands together.
+
+    `points` and where its fields begin are those of `occurrences`; `next_field` stands between fields.
+    """
+    parts, size, has_gap = np.empty(len(points), np.uint32), 0, False
+    for at in range(len(points)):
+        point = np.int64(points[at])
+        if at == keywords - 1 or at == body - 1:
+            parts[size] = next_field
+        elif point < len(is_han) and is_han[point]:
+            parts[size] = point
+        elif not has_gap:
+            parts[size] = between
+        else:
+            continue
+        has_gap = parts[size] == between
+        size += 1
+    return parts[:size]
 
 
 # ---- from a text to its terms -------------------------------------------------------------------------------------
@@ -64,7 +114,8 @@ def occurrences(  # pragma: no cover - compiled
     the numbers of the words, with NEXT between fields, first the Chinese words of all fields, then all others.
     """
     found = np.empty(len(points) + len(words), np.int64)
-    size, before = 0, False
+    size = 0
+    before: Any = False
     for at in range(len(points)):
         point = np.int64(points[at])
         is_one = bool(point < len(is_han) and is_han[point])
@@ -88,12 +139,12 @@ def occurrences(  # pragma: no cover - compiled
 
 @compiled
 def counted(  # pragma: no cover - compiled
-    found: Integers, facts: Integers, codes: Integers, levels: Levels
+    found: Integers, facts: Integers, known: Integers
 ) -> tuple[Integers, int, int]:
     """Return the different terms of sorted occurrences (rows: see COUNTS), how many are pairs, and of how many of them
     the level is not at hand (UNKNOWN). Pairs of one hash are one.
 
-    `facts` are those of the vocabulary, by number; `codes` and `levels` are the table of `keep`.
+    `facts` are those of the vocabulary, by number; `known` is the table of `keep`.
     """
     terms = np.empty((NUMBERS + 1, len(found)), np.int64)
     size, pairs, unknown, last = 0, 0, 0, np.int64(-1)
@@ -107,7 +158,7 @@ def counted(  # pragma: no cover - compiled
         terms[COUNTS, size] = step
         if kind < WORDS:
             code = each >> FIELD_BITS & _CODE
-            level = _level(code, codes, levels)
+            level = _level(code, known)
             terms[KEYS, size] = kind
             terms[LEVELS, size] = level
             terms[NUMBERS, size] = code
@@ -133,32 +184,29 @@ def _home(code: Any, size: int) -> Any:  # pragma: no cover - compiled
 
 
 @compiled
-def _level(code: Any, codes: Integers, levels: Levels) -> Any:  # pragma: no cover - compiled
+def _level(code: Any, known: Integers) -> Any:  # pragma: no cover - compiled
     """The level of a pair, UNKNOWN if it is not at hand. Empty places of the table are 0."""
-    size = len(codes)
-    home = _home(code, size)
+    home = _home(code, len(known))
     for step in range(_PROBES):
-        place = (home + step) & (size - 1)
-        if codes[place] == code:
-            return np.int64(levels[place])
-        if codes[place] == 0:
+        held = known[(home + step) & (len(known) - 1)]
+        if held >> _LEVEL_BITS == code:
+            return held & (_LEVELS - 1)
+        if held == 0:
             break
-    return UNKNOWN
+    return np.int64(UNKNOWN)
 
 
 @compiled
-def keep(code: int, level: int, codes: Integers, levels: Levels) -> None:  # pragma: no cover - compiled
-    """Have the level of a pair at hand; another is forgotten where there is no room."""
-    size = len(codes)
-    home = _home(code, size)
-    place = (home + code % _PROBES) & (size - 1)
+def keep(code: int, level: int, known: Integers) -> None:  # pragma: no cover - compiled
+    """Have the level of a pair at hand, in one number with its code; another is forgotten where there is no room."""
+    home = _home(code, len(known))
+    place = (home + code % _PROBES) & (len(known) - 1)
     for step in range(_PROBES):
-        empty = (home + step) & (size - 1)
-        if codes[empty] == 0 or codes[empty] == code:
+        empty = (home + step) & (len(known) - 1)
+        if known[empty] == 0 or known[empty] >> _LEVEL_BITS == code:
             place = empty
             break
-    codes[place] = code
-    levels[place] = level
+    known[place] = code << _LEVEL_BITS | level
 
 
 # ---- from terms to a vector ---------------------------------------------------------------------------------------

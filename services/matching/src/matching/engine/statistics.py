@@ -42,7 +42,7 @@ SQUARE: Final = STEPS * STEPS
 """Squares of a step to the square of a nat."""
 PAIR: Final = 2
 _SLOTS: Final = 1 << 21
-"""Pairs whose level is kept at hand; at most 19 MB, of which only what is used takes memory."""
+"""Pairs whose level is kept at hand; at most 17 MB, of which only what is used takes memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,7 @@ class Statistics:
         self.version = f"statistics/{self._digest()}" if documents else weights.VERSION
         self._lock = threading.Lock()
         self._vocabulary = Vocabulary(self.word)
-        self._codes = np.zeros(_SLOTS, dtype=np.int64)
-        self._levels = np.zeros(_SLOTS, dtype=np.int8)
+        self._pairs = np.zeros(_SLOTS, dtype=np.int64)
 
     def _digest(self) -> str:
         digest = zlib.crc32(weights.VERSION.encode() + self.documents.to_bytes(8, "little"))
@@ -134,11 +133,12 @@ class Statistics:
         """Return what is known of a word."""
         hash, weight = term_hash(word), self.word_weight(word)
         searched = weight / 2 if self.documents and not self.words.of(hash) else weight  # stands in no document
-        if is_han(word) and len(word) == PAIR:
+        written_in_han = is_han(word)
+        if written_in_han and len(word) == PAIR:
             pair_level = level_of(self.pair_weight(word))
             return Word(pair_key(word), level_of(weight) if pair_level else 0, True, pair_level, hash, searched)
         level = level_of(weight)
-        return Word(hash >> 16, level, False, 0 if is_han(word) else min(level, PAIR_MOST_LEVEL), hash, searched)
+        return Word(hash >> 16, level, False, 0 if written_in_han else min(level, PAIR_MOST_LEVEL), hash, searched)
 
     def known(self, words: Sequence[str]) -> list[Word]:
         """Return what is known of words; their weights are left out (0)."""
@@ -148,12 +148,11 @@ class Statistics:
 
     def read(self, text: Text) -> Terms:
         """Weigh the terms of a text."""
-        points, keywords, body = text.points()
         with self._lock:
             known = self._vocabulary
-            found = kernels.occurrences(points, keywords, body, IS_HAN, known.numbers(text.words))
+            found = kernels.occurrences(text.points, *text.bounds, IS_HAN, known.numbers(text.words))
             found.sort()
-            facts, pairs, unknown = kernels.counted(found, known.facts, self._codes, self._levels)
+            facts, pairs, unknown = kernels.counted(found, known.facts, self._pairs)
             if unknown:
                 self._weigh(facts[:, :pairs])
             numbers = facts[kernels.NUMBERS, pairs:]
@@ -165,7 +164,7 @@ class Statistics:
         for at in np.flatnonzero(levels == kernels.UNKNOWN).tolist():
             code = int(codes[at])
             level = level_of(self.pair_weight(pair_of(code)))
-            kernels.keep(code, level, self._codes, self._levels)
+            kernels.keep(code, level, self._pairs)
             levels[at] = level
 
     def _smoothed(self, background: float, frequency: float) -> float:
