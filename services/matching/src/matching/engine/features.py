@@ -4,15 +4,15 @@ Everything is worked out for many pairs at once, and in whole numbers until the 
 same figures, to the last digit, whichever side it was found from and whoever stood beside it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from matching.engine.layout import Integers, Vectors
-from matching.engine.model import COVERAGES
+from matching.engine.model import COVERAGES, FACETS, KINDS
 from matching.engine.statistics import PAIR_MOST_LEVEL, SQUARE, SQUARES
 from matching.engine.vectors import (
     ALSO_PAIR,
@@ -23,9 +23,7 @@ from matching.engine.vectors import (
     LOG_OFFERED,
     LOG_STEPS,
     MASS_UNIT,
-    PAIR_NORMS,
-    WORD_NORMS,
-    saturations,
+    saturation,
 )
 from matching.engine.vocabulary import Word
 
@@ -34,10 +32,13 @@ type Features = Mapping[str, Floats]
 
 SHARE_STEPS: Final = 1023
 """Steps of a saturation."""
-_UNITS: Final = (("word", WORD_NORMS), ("pair", PAIR_NORMS))
+_UNITS: Final = ("word", "pair")
+_SCALES: Final = SQUARE * np.array([[SHARE_STEPS], [LOG_STEPS**2], [1], [1], [1], [1]], dtype=np.float64)
+"""By which sums in whole numbers exceed what they mean, by kind of coverage."""
 OTHER_TERM: Final = 1 << 16
 _TRL_MOST: Final = 4
 _YEARS_MOST: Final = 5.0
+_YEAR: Final = 365.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Hits:
     """The result's code of the term."""
     terms: Integers
     """Which term it is: see `term_of`; for pairs of characters nothing but a number."""
+    steps: Integers
+    """How fully the result covers it, in SHARE_STEPS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,8 @@ class _Query:
 
 def _found(query: _Query, many: Vectors) -> _Found:
     """Few terms of a candidate are in the query, and most of what lies between the terms is not: sieve all of it."""
-    at = np.flatnonzero(query.sieve[many.flat])
-    owner = np.repeat(np.arange(len(many), dtype=np.int64), many.sizes)[at]
+    at = np.flatnonzero(query.sieve.take(many.flat, mode="clip"))
+    owner = np.searchsorted(many.begins, at, side="right") - 1
     place = at - many.term_begins[owner]
     pairs, pair_words = many.header["pairs"].astype(np.int64), many.header["pair_words"].astype(np.int64)
     ends = pairs + pair_words + many.header["words"]
@@ -115,6 +118,9 @@ def _found(query: _Query, many: Vectors) -> _Found:
 
 
 def _facet_owners(query: _Query, many: Vectors, found: _Found) -> tuple[Integers, Integers]:
+    if not query.sectors.size and not query.modes.size:
+        nothing = np.zeros(0, dtype=np.int64)
+        return nothing, nothing
     place = found.at - many.facet_begins[found.owner]
     sectors = many.header["sectors"].astype(np.int64)[found.owner]
     is_sector = (place >= 0) & (place < sectors)
@@ -138,6 +144,7 @@ def meet_results(need: Vectors, results: Vectors) -> Meeting:
         _facet_owners(query, results, found),
         [(as_pair_word, pair_words, found.codes), (as_word, words, found.codes)],
         (as_pair, pairs, found.codes),
+        results,
     )
 
 
@@ -154,35 +161,35 @@ def meet_needs(needs: Vectors, result: Vectors) -> Meeting:
         _facet_owners(query, needs, found),
         [(as_pair_word, found.codes, pairs), (as_word, found.codes, words)],
         (as_pair, found.codes, pairs),
+        result,
     )
 
 
 type _Part = tuple[npt.NDArray[np.bool_], Integers, Integers]
 
 
-def _meeting(found: _Found, facets: tuple[Integers, Integers], words: Sequence[_Part], pairs: _Part) -> Meeting:
+def _meeting(
+    found: _Found, facets: tuple[Integers, Integers], words: Sequence[_Part], pairs: _Part, results: Vectors
+) -> Meeting:
     """Put the hits together; a Latin run counts as a word and among the pairs."""
     pair_words, others = (_hits(found, *part) for part in words)
-    others = Hits(others.owner, others.need, others.result, others.terms | OTHER_TERM)
-    latin = np.flatnonzero(others.need & ALSO_PAIR)
-    need = others.need[latin]
-    levels = np.minimum(need >> 2 & 31, PAIR_MOST_LEVEL)
-    also = Hits(others.owner[latin], levels << 2 | need & 3, others.result[latin], others.terms[latin])
-    return Meeting(_joined(pair_words, others), _joined(_hits(found, *pairs), also), *facets)
+    others[3] |= OTHER_TERM
+    owner, need, result, terms = others
+    latin = np.flatnonzero(need & ALSO_PAIR)
+    among = need[latin]
+    levels = np.minimum(among >> 2 & 31, PAIR_MOST_LEVEL)
+    also = [owner[latin], levels << 2 | among & 3, result[latin], terms[latin]]
+    return Meeting(_joined(pair_words, others, results, 0), _joined(_hits(found, *pairs), also, results, 1), *facets)
 
 
-def _hits(found: _Found, where: npt.NDArray[np.bool_], need: Integers, result: Integers) -> Hits:
+def _hits(found: _Found, where: npt.NDArray[np.bool_], need: Integers, result: Integers) -> list[Integers]:
     at = np.flatnonzero(where)
-    return Hits(found.owner[at], need[at], result[at], found.keys[at])
+    return [found.owner[at], need[at], result[at], found.keys[at]]
 
 
-def _joined(one: Hits, other: Hits) -> Hits:
-    return Hits(
-        np.concatenate([one.owner, other.owner]),
-        np.concatenate([one.need, other.need]),
-        np.concatenate([one.result, other.result]),
-        np.concatenate([one.terms, other.terms]),
-    )
+def _joined(one: Sequence[Integers], other: Sequence[Integers], results: Vectors, number: int) -> Hits:
+    owner, need, result, terms = (np.concatenate(parts) for parts in zip(one, other, strict=True))
+    return Hits(owner, need, result, terms, _steps(owner, result, results, number))
 
 
 def term_of(word: Word) -> int:
@@ -190,56 +197,54 @@ def term_of(word: Word) -> int:
     return word.key if word.is_pair else word.key | OTHER_TERM
 
 
-def word_parts(words: Hits, results: Vectors) -> Integers:
-    """Return what each shared word adds to the coverage of the need: a share of its mass, in steps of weight times
-    SHARE_STEPS.
+def word_parts(words: Hits) -> Integers:
+    """Return what each shared word adds to the coverage of the need: a share of its mass, in squares of a step of
+    weight times SHARE_STEPS.
     """
-    steps = _saturation_steps(results, WORD_NORMS, 0)
-    parts: Integers = SQUARES[words.need >> 2 & 31] * (words.need & 3) * steps[words.owner, words.result]
+    parts: Integers = SQUARES[words.need >> 2 & 31] * (words.need & 3) * words.steps
     return parts
 
 
 def absolute(meeting: Meeting, needs: Vectors, results: Vectors) -> dict[str, Floats]:
     """Return the features of every pair; one of the two sides may stand alone."""
-    features: dict[str, Floats] = {}
-    for number, (name, norms) in enumerate(_UNITS):
-        hits = meeting.pairs if number else meeting.words
-        features |= _coverages(name, hits, needs, results, _saturation_steps(results, norms, number), number)
     pairs = max(len(needs), len(results)) if len(needs) and len(results) else 0
+    features: dict[str, Floats] = {}
+    for number, name in enumerate(_UNITS):
+        features |= _coverages(name, number, meeting.pairs if number else meeting.words, needs, results, pairs)
     features["cosine"] = _cosines(needs, results, pairs)
     return features | _facet_features(meeting, needs, results, pairs)
 
 
-def _saturation_steps(results: Vectors, norms: tuple[Floats, Floats], at: int) -> Integers:
+def _steps(owner: Integers, codes: Integers, results: Vectors, number: int) -> Integers:
+    """How fully results cover the terms they share, in SHARE_STEPS; `number` tells words (0) from pairs (1)."""
     short, long = results.header["short_lengths"], results.header["lengths"]
-    lengths = np.stack([short[:, at], long[:, 2 * at], long[:, 2 * at + 1]], axis=1).astype(np.float64)
-    return np.rint(saturations(lengths, norms) * SHARE_STEPS).astype(np.int64)
+    lengths = np.empty((len(results), 3))
+    lengths[:, 0], lengths[:, 1:] = short[:, number], long[:, 2 * number : 2 * number + 2]
+    value = saturation(lengths[owner if len(results) > 1 else np.zeros_like(owner)], codes, number)
+    return np.rint(value * SHARE_STEPS).astype(np.int64)
 
 
-def _coverages(
-    name: str, hits: Hits, needs: Vectors, results: Vectors, steps: Integers, number: int
-) -> dict[str, Floats]:
+def _coverages(name: str, number: int, hits: Hits, needs: Vectors, results: Vectors, pairs: int) -> dict[str, Floats]:
     """What is shared by words or by pairs; `number` is the place of their masses in the headers."""
-    pairs = max(len(needs), len(results)) if len(needs) and len(results) else 0
-    result_of = hits.owner if len(results) > 1 else np.zeros_like(hits.owner)
     worth = SQUARES[hits.need >> 2 & 31]
     asked = worth * (hits.need & 3)
-
-    def summed(values: Integers, scale: float, whole: Floats) -> Floats:
-        sums = np.bincount(hits.owner, weights=values, minlength=pairs) / (scale * SQUARE)
-        shares = np.divide(sums, whole, out=np.zeros(pairs), where=whole > 0)
-        return np.asarray(np.minimum(1.0, shares), dtype=np.float64)
-
+    values = np.empty((len(_SCALES), len(worth)))
+    values[0] = asked * hits.steps
+    values[1] = worth * LOG_ASKED[hits.need] * LOG_OFFERED[hits.result]
+    values[2] = asked * ((hits.result & IN_TITLE) > 0)
+    values[3] = asked * ((hits.result & IN_KEYWORDS) > 0)
+    values[4] = asked * IN_BODY[hits.result]
+    values[5] = worth
+    owners = (hits.owner + pairs * np.arange(len(_SCALES))[:, None]).ravel()
+    sums = np.bincount(owners, weights=values.ravel(), minlength=pairs * len(_SCALES)).reshape(len(_SCALES), pairs)
     told, offered = (side.header["masses"].astype(np.float64) for side in (needs, results))
-    mass, length = told[:, number] * MASS_UNIT, told[:, 2 + number] * offered[:, 2 + number]
-    return {
-        name: summed(asked * steps[result_of, hits.result], SHARE_STEPS, mass),
-        f"{name}_cosine": summed(worth * LOG_ASKED[hits.need] * LOG_OFFERED[hits.result], LOG_STEPS**2, length),
-        f"{name}_title": summed(asked * ((hits.result & IN_TITLE) > 0), 1, mass),
-        f"{name}_keywords": summed(asked * ((hits.result & IN_KEYWORDS) > 0), 1, mass),
-        f"{name}_body": summed(asked * IN_BODY[hits.result], 1, mass),
-        f"{name}_reverse": summed(worth, 1, offered[:, number] * MASS_UNIT),
-    }
+    whole = np.empty((len(_SCALES), pairs))
+    whole[:] = told[:, number] * MASS_UNIT
+    whole[1] = told[:, 2 + number] * offered[:, 2 + number]
+    whole[5] = offered[:, number] * MASS_UNIT
+    whole *= _SCALES
+    shares = np.minimum(1.0, np.divide(sums, whole, out=np.zeros_like(whole), where=whole > 0))
+    return {f"{name}{kind}": share for kind, share in zip(KINDS, shares, strict=True)}
 
 
 def local(meeting: Meeting, needs: Vectors, results: Vectors) -> dict[str, Floats]:
@@ -250,43 +255,69 @@ def local(meeting: Meeting, needs: Vectors, results: Vectors) -> dict[str, Float
     """
     pairs, many = max(len(needs), len(results)), len(results)
     features: dict[str, Floats] = {}
-    for number, (name, norms) in enumerate(_UNITS):
+    for number, name in enumerate(_UNITS):
         hits = meeting.pairs if number else meeting.words
-        result_of = hits.owner if many > 1 else np.zeros_like(hits.owner)
-        held = np.bincount(hits.terms, minlength=1)[hits.terms] if many > 1 else np.ones_like(hits.owner)
+        held = _times(hits.terms) if many > 1 else np.ones_like(hits.owner)
         rare = np.rint(np.log(1 + (many - held + 0.5) / (held + 0.5)) * SHARE_STEPS).astype(np.int64)
-        steps = _saturation_steps(results, norms, number)[result_of, hits.result]
-        values = SQUARES[hits.need >> 2 & 31] * (hits.need & 3) * steps * rare
-        mass = needs.header["masses"][:, number].astype(np.float64) * MASS_UNIT
-        features[f"{name}_local"] = np.bincount(hits.owner, weights=values, minlength=pairs) / (
-            SHARE_STEPS * SHARE_STEPS * SQUARE * mass
-        )
+        values = SQUARES[hits.need >> 2 & 31] * (hits.need & 3) * hits.steps * rare
+        whole = needs.header["masses"][:, number].astype(np.float64) * (MASS_UNIT * SHARE_STEPS * SHARE_STEPS * SQUARE)
+        features[f"{name}_local"] = np.bincount(hits.owner, weights=values, minlength=pairs) / whole
     return features
+
+
+def _times(terms: Integers) -> Integers:
+    """How often each of them is among them."""
+    order = np.argsort(terms)
+    ordered = terms[order]
+    begins = np.flatnonzero(np.concatenate([np.ones(min(1, len(terms)), np.bool_), ordered[1:] != ordered[:-1]]))
+    counts = np.diff(begins, append=len(terms))
+    times = np.empty_like(terms)
+    times[order] = np.repeat(counts, counts)
+    return times
 
 
 def _facet_features(meeting: Meeting, needs: Vectors, results: Vectors, pairs: int) -> dict[str, Floats]:
     """Facts compared; whatever one of the two does not say is 0."""
+    nothing = np.zeros(pairs)
+    features = dict.fromkeys(FACETS, nothing)
+    asked, offered = needs.header, results.header
+    if asked["sectors"].any() and offered["sectors"].any():
+        same = np.bincount(meeting.sectors, minlength=pairs) > 0
+        features["sector_same"] = same.astype(np.float64)
+        features["sector_other"] = (((asked["schemes"] & offered["schemes"]) > 0) & ~same).astype(np.float64)
+    if asked["modes"].any() and offered["modes"].any():
+        told = (asked["modes"] > 0) & (offered["modes"] > 0)
+        features["mode_none"] = (told & (np.bincount(meeting.modes, minlength=pairs) == 0)).astype(np.float64)
+    if asked["fen"].max(initial=-1) >= 0 and offered["fen"].max(initial=-1) >= 0:
+        over = (asked["fen"] >= 0) & (offered["fen"] > asked["fen"])
+        features["price_over"] = over.astype(np.float64)
+    for field, name, compare in _COMPARED:
+        if asked[field].any() and offered[field].any():
+            wanted, has = asked[field].astype(np.float64), offered[field].astype(np.float64)
+            features[name] = np.where((wanted > 0) & (has > 0), compare(wanted, has), 0.0)
+    return features
 
-    def both(name: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.bool_]]:
-        need, result = needs.column(name), results.column(name)
-        return need, result, (need > 0) & (result > 0)
 
-    same_sector = np.bincount(meeting.sectors, minlength=pairs) > 0
-    schemes = (needs.header["schemes"] & results.header["schemes"]) > 0
-    modes = both("modes")[2] & (np.bincount(meeting.modes, minlength=pairs) == 0)
-    trl, trl_has, trl_known = both("trl")
-    confirmed, confirmed_has, dated = both("confirmed")
-    region, region_has, located = both("region")
-    budget, price = needs.column("fen"), results.column("fen")
-    return {
-        "sector_same": same_sector.astype(np.float64),
-        "sector_other": (schemes & ~same_sector).astype(np.float64),
-        "mode_none": modes.astype(np.float64),
-        "trl_missing": np.where(trl_known, np.clip(trl - trl_has, 0, _TRL_MOST), 0.0),
-        "price_over": ((budget >= 0) & (price >= 0) & (price > budget)).astype(np.float64),
-        "region_same": (located & (region // 100 == region_has // 100)).astype(np.float64),
-        "years_stale": np.where(dated, np.clip((confirmed - confirmed_has) / 365.25, 0, _YEARS_MOST), 0.0),
-    }
+type _Compare = Callable[[Floats, Floats], Floats]
+
+
+def _missing_levels(wanted: Floats, has: Floats) -> Floats:
+    return np.clip(wanted - has, 0, _TRL_MOST)
+
+
+def _years_before(asked: Floats, confirmed: Floats) -> Floats:
+    return np.clip((asked - confirmed) / _YEAR, 0, _YEARS_MOST)
+
+
+def _same_prefecture(one: Floats, other: Floats) -> Floats:
+    return np.asarray(one // 100 == other // 100, dtype=np.float64)
+
+
+_COMPARED: Final[tuple[tuple[str, str, _Compare], ...]] = (
+    ("trl", "trl_missing", _missing_levels),
+    ("confirmed", "years_stale", _years_before),
+    ("region", "region_same", _same_prefecture),
+)
 
 
 def _cosines(needs: Vectors, results: Vectors, pairs: int) -> Floats:
@@ -311,9 +342,7 @@ def cosine(left: bytes, right: bytes) -> float:
 
 def relative(features: Features, among: npt.NDArray[np.bool_]) -> dict[str, Floats]:
     """Return each coverage as a share of the best among some of the pairs of one need, at most 1."""
-    shares: dict[str, Floats] = {}
-    for name in COVERAGES:
-        values = features[name]
-        best = float(values[among].max()) if among.any() else float(values.max(initial=0.0))
-        shares[f"{name}_of_best"] = np.minimum(1.0, values / best) if best > 0 else np.ones_like(values)
-    return shares
+    values = np.stack([features[name] for name in COVERAGES])
+    best = values[:, among].max(axis=1) if among.any() else values.max(axis=1, initial=0.0)
+    shares = np.divide(values, best[:, None], out=np.ones_like(values), where=best[:, None] > 0)
+    return {f"{name}_of_best": share for name, share in zip(COVERAGES, np.minimum(1.0, shares), strict=True)}

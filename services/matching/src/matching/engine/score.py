@@ -60,10 +60,13 @@ def score_results(need: bytes, results: Sequence[bytes | memoryview], model: Mod
     asked, offered = read([need], NEED), read(results, RESULT)
     meeting = meet_results(asked, offered)
     features = absolute(meeting, asked, offered)
-    bounds = probabilities(features | _alone(len(results)), calibration)
+    alone, beside = calibration.parts
+    own = _weighed(features, alone, calibration.floor)
+    bounds = _probability(own + sum(beside.values()), features, calibration)
     # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
     features |= relative(features, bounds >= calibration.propose_from)
-    return _scores(features | local(meeting, asked, offered), calibration)
+    odds = own + _weighed(features, beside, calibration.floor)
+    return _scores(odds, features | local(meeting, asked, offered), calibration)
 
 
 def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
@@ -73,10 +76,13 @@ def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model
     """
     if not needs:
         return []
+    calibration = model.calibration
     asked, offered = read(needs, NEED), read([result], RESULT)
     meeting = meet_needs(asked, offered)
     features = absolute(meeting, asked, offered) | _alone(len(needs))
-    return _scores(features | local(meeting, asked, offered), model.calibration)
+    alone, beside = calibration.parts
+    odds = _weighed(features, alone, calibration.floor) + _weighed(features, beside, calibration.floor)
+    return _scores(odds, features | local(meeting, asked, offered), calibration)
 
 
 def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> dict[str, Floats]:
@@ -98,8 +104,12 @@ def _alone(pairs: int) -> dict[str, Floats]:
 
 def probabilities(features: Mapping[str, Floats], calibration: Calibration) -> Floats:
     """Return the probability of every pair, rounded. What shares nothing with the need does not fit it."""
-    odds = calibration.intercept + _weighed(features, calibration.coefficients, calibration.floor)
-    probability = np.minimum(_MOST, 1 / (1 + np.exp(-np.clip(np.round(odds, _ODDS_DIGITS), -700, 700))))
+    return _probability(_weighed(features, calibration.coefficients, calibration.floor), features, calibration)
+
+
+def _probability(odds: Floats, features: Mapping[str, Floats], calibration: Calibration) -> Floats:
+    rounded = np.clip(np.round(odds + calibration.intercept, _ODDS_DIGITS), -700, 700)
+    probability = np.minimum(_MOST, 1 / (1 + np.exp(-rounded)))
     shared = (features["word"] > 0) | (features["pair"] > 0) | (features["cosine"] > 0)
     return np.round(np.where(shared, probability, 0.0), _DIGITS)
 
@@ -114,16 +124,18 @@ def _weighed(features: Mapping[str, Floats], coefficients: Mapping[str, float], 
     return total
 
 
-def _scores(features: Mapping[str, Floats], calibration: Calibration) -> list[Score]:
-    probability = probabilities(features, calibration)
+def _scores(odds: Floats, features: Mapping[str, Floats], calibration: Calibration) -> list[Score]:
+    probability = _probability(odds, features, calibration)
     facets = {name: weight for name, weight in calibration.coefficients.items() if name in FACETS}
+    order = _weighed(features, calibration.ranking, calibration.floor) if calibration.ranking else odds
     columns = [
         *(features[name] for name in ("word", "pair", "word_title", "word_reverse", "cosine")),
         _weighed(features, facets, calibration.floor),
         probability,
-        np.round(_weighed(features, calibration.ranking or calibration.coefficients, calibration.floor), _ODDS_DIGITS),
+        np.round(order, _ODDS_DIGITS),
     ]
     bands: list[str | None] = [None] * len(probability)
     for at in np.flatnonzero(probability >= calibration.propose_from).tolist():
         bands[at] = calibration.band_of(float(probability[at]))
-    return [Score(*row) for row in zip(*(column.tolist() for column in columns), bands, strict=True)]
+    rows = zip(*np.stack(columns).tolist(), bands, strict=True)
+    return list(map(Score._make, rows))

@@ -58,16 +58,12 @@ _OF_CODE: Final = _occurrences()
 """Occurrences in title, keywords and body that a result's code stands for."""
 IN_BODY: Final = _OF_CODE[:, 2] > 0
 """Whether in the body, by a result's code."""
-_WORTH: Final = [float(settings["weight"]) * _OF_CODE[:, at] for at, settings in enumerate(_FIELDS)]
+_WORTH: Final = _OF_CODE * np.array([float(settings["weight"]) for settings in _FIELDS])
+"""Occurrences times the weight of their field, by a result's code."""
 _K1: Final = float(_BM25F["k1"])
 
-
-def _norms(unit: str) -> tuple[Floats, Floats]:
-    return np.array([[1 - each["b"] for each in _FIELDS]]), np.array([[each["b"] / each[unit] for each in _FIELDS]])
-
-
-WORD_NORMS: Final = _norms("words")
-PAIR_NORMS: Final = _norms("bigrams")
+_FLAT: Final = np.array([1 - each["b"] for each in _FIELDS])
+_SLOPES: Final = np.array([[each["b"] / each[unit] for each in _FIELDS] for unit in ("words", "bigrams")])
 LOG_STEPS: Final = 64
 _ASKED: Final = np.rint((1 + np.log(np.maximum(1, np.arange(CAP + 1)))) * LOG_STEPS).astype(np.int64)
 LOG_ASKED: Final = _ASKED[np.arange(1 << 8) & 3]
@@ -184,15 +180,13 @@ def _lengths(terms: Terms, worth: Integers, latin: Integers, damped: Integers) -
     return [math.sqrt(length / SQUARE) / LOG_STEPS for length in told]
 
 
-def saturations(lengths: Floats, norms: tuple[Floats, Floats]) -> Floats:
-    """Return how fully a result covers a term, between 0 and 1, by result (rows) and code (columns).
+def saturation(lengths: Floats, codes: Integers, unit: int) -> Floats:
+    """Return how fully results cover terms, between 0 and 1, by the code of each term and the lengths of its result.
 
     BM25F: frequencies over the fields, weighted and normalised by length. `lengths` are terms in title, keywords and
-    body, row by row; `norms` those of what is counted, WORD_NORMS or PAIR_NORMS.
+    body, row by row; `unit` tells what is counted, words (0) or pairs (1).
     """
-    flat, slope = norms
-    shares = 1 / (flat + slope * lengths)
-    value = shares[:, :1] * _WORTH[0] + shares[:, 1:2] * _WORTH[1] + shares[:, 2:] * _WORTH[2]
+    value = (_WORTH[codes] / (_FLAT + _SLOPES[unit] * lengths)).sum(axis=1)
     return np.asarray(value / (_K1 + value), dtype=np.float64)
 
 
