@@ -110,6 +110,8 @@ class Asked:
             for (field, token), word in zip(found, known, strict=True)
         ]
         self._often = Counter(place.term for place in self._places)
+        self._worth = {place.term: place.weight * min(CAP, self._often[place.term]) for place in self._places}
+        self._telling = [place for place in self._places if place.weight and is_known(place.word)]
         self._translated = _translated(self._places, model)
 
     def coverages(
@@ -196,8 +198,8 @@ class Asked:
         """The weightiest runs of words that the result has neither itself nor translated."""
         covered = set(shares) | {self._translated[term][0].term for term in shares if term in self._translated}
         runs: list[list[_Place]] = []
-        for place in self._places:
-            if place.term in covered or not place.weight or not is_known(place.word):
+        for place in self._telling:
+            if place.term in covered:
                 continue
             if runs and runs[-1][-1].end == place.start and runs[-1][-1].field == place.field:
                 runs[-1].append(place)
@@ -205,20 +207,20 @@ class Asked:
                 runs.append([place])
         gaps: list[Phrase] = []
         told: set[int] = set()
-        for run in sorted(runs, key=lambda run: (-self._worth(run), run[0].start)):
-            share = self._worth([place for place in run if place.term not in told])
-            text = self._texts[run[0].field]
+        for _, at in sorted((-self._sum({place.term for place in run}), at) for at, run in enumerate(runs)):
+            run = runs[at]
+            terms = {place.term for place in run} - told
+            share, text = self._sum(terms), self._texts[run[0].field]
             if len(gaps) == most or share < _LEAST_GAP:
                 break
-            told |= {place.term for place in run}
+            told |= terms
             if _find(text.folded[run[0].start : run[-1].end], texts) is None:
                 said = text.original[run[0].start : run[-1].end]
                 gaps.append(Phrase(said, _FIELDS[run[0].field], share, text.sentence(run[0].start), None))
         return tuple(gaps)
 
-    def _worth(self, run: Sequence[_Place]) -> float:
-        weights = {place.term: place.weight * min(CAP, self._often[place.term]) for place in run}
-        return sum(weights.values()) / self._mass
+    def _sum(self, terms: set[int]) -> float:
+        return sum(self._worth[term] for term in sorted(terms)) / self._mass
 
 
 def _translated(places: Sequence[_Place], model: Model) -> dict[int, tuple[_Place, str]]:
