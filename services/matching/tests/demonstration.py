@@ -169,3 +169,30 @@ RESULTS: dict[str, ResultListed] = {
 
 FITS = {name: name.replace("need-", "result-") for name in NEEDS if name != "need-nothing"}
 """Each need's own result."""
+
+_BODIES = (
+    "外壳为铸铝防爆结构，接口兼容常见巡检车。",
+    "手持式，重量一公斤，充电一次可用一个班次。",
+    "固定安装于阀井，太阳能板供电，免布线。",
+    "挂载于无人机，可沿管线自动航测并回传图像。",
+    "机柜式多点轮询，带屏幕与声光报警单元。",
+    "采用插拔探头，现场更换不用重新标定。",
+    "适配车载逆变电源，驾驶室内显示浓度曲线。",
+    "双光路互为备份，镜片带自动吹扫。",
+)
+_TERMS = (
+    "可先租后买，按月结算。",
+    "供货周期六周，含安装调试培训。",
+    "已取得防爆合格证，随附校准证书。",
+    "提供源代码托管，支持二次开发。",
+    "由高校团队与本地集成商共同交付。",
+    "质保三年，备件存于华东仓库。",
+    "愿以专利许可方式合作，条件面谈。",
+    "样机可借用两周，往返运费自理。",
+)
+
+
+def variant(content: ResultListed, number: int, **more: Any) -> ResultListed:
+    """The same offer made by another: up to 64 that are no near-copies of each other."""
+    told = f"{content.summary}{_BODIES[number % 8]}{_TERMS[number // 8 % 8]}"
+    return content.model_copy(update={"summary": told, **more})

@@ -31,7 +31,7 @@ from qianqiao_contracts import (
     Visibility,
 )
 
-from .demonstration import NEEDS, RESULTS
+from .demonstration import NEEDS, RESULTS, variant
 
 type Service = Harness[MatchingSettings]
 GAS, GAS_RESULT, NOTHING = "need-gas", "result-gas", "need-nothing"
@@ -167,7 +167,7 @@ async def test_a_need_that_was_ever_accepted_is_not_told(service: Service) -> No
 async def test_what_waits_for_tomorrow_is_not_denied_today(service: Service) -> None:
     """Five were told of today by the old content; what the new one finds comes tomorrow."""
     for number in range(5):
-        offer = RESULTS[GAS_RESULT].model_copy(update={"parties": (f"party-{number}",)})
+        offer = variant(RESULTS[GAS_RESULT], number, parties=(f"party-{number}",))
         await service.deliver(offer, subject=f"result-{number}")
     await service.deliver(RESULTS["result-weld"], subject="result-weld")
     await service.deliver(NEEDS[GAS], subject=GAS)

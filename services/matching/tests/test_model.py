@@ -57,7 +57,7 @@ def test_a_damaged_model_is_refused() -> None:
             from_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         with pytest.raises(ModelDamagedError):
             from_bytes(data[:at])
-    with pytest.raises(ModelDamagedError, match="lexicon"):
+    with pytest.raises(ModelDamagedError):
         from_bytes(to_bytes(Model(lexicon=Dictionary())))
     foreign = data[12:].replace(b"zh-rjieba", b"zh-other1")
     with pytest.raises(ModelDamagedError, match="analyzer"):

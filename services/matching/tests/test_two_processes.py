@@ -18,7 +18,7 @@ from qianqiao_chassis.store.repository import Repository
 from qianqiao_chassis.testing.harness import Harness
 from qianqiao_contracts import EventData, NeedPaused, NeedWithdrawn, ResultWithdrawn
 
-from .demonstration import FITS, NEEDS, RESULTS
+from .demonstration import FITS, NEEDS, RESULTS, variant
 
 type Service = Harness[MatchingSettings]
 type Arrival = tuple[str, int, EventData]
@@ -62,9 +62,7 @@ def arrivals(copies: int) -> list[Arrival]:
     """All demonstration items, the gas result offered by `copies` further parties, so that the cap has work to do."""
     found: list[Arrival] = [(id, 1, data) for id, data in {**NEEDS, **RESULTS}.items()]
     for number in range(copies):
-        content = RESULTS["result-gas"].model_copy(
-            update={"parties": (f"party-{number // 3}",), "keywords": ("甲烷", "激光", f"型号{number}")}
-        )
+        content = variant(RESULTS["result-gas"], number, parties=(f"party-{number // 3}",))
         found.append((f"result-gas-{number}", 1, content))
     return found
 

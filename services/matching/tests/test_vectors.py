@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matching.engine.analyzer import bigrams, is_han, words
-from matching.engine.features import COVERAGES, cosine
+from matching.engine.features import cosine
 from matching.engine.index.port import IndexDamagedError
 from matching.engine.items import Embedding, Facets, Item
 from matching.engine.layout import NEED, RESULT, read
-from matching.engine.model import Model
+from matching.engine.model import COVERAGES, Model
 from matching.engine.score import features_of, score_needs, score_results
 from matching.engine.statistics import COUNT_BITS, Statistics
 from matching.engine.texts import Text, pair_of

@@ -63,7 +63,8 @@ class Tally:
             self.gain += 1 / math.log2(1 + place) if place <= 10 else 0.0
             self.found += place <= 20
             self.reciprocal += 1 / place
-        fits = [id for id, score in ordered if score.fits][:_PROPOSED]
+        likeliest = sorted(ordered, key=lambda pair: -pair[1].probability)[:_PROPOSED]
+        fits = [id for id, score in likeliest if score.fits]
         self.proposed += len(fits)
         self.proposed_right += right in fits
         self.abstained_without_fit += not any(score.fits for _, score in without)

@@ -14,7 +14,6 @@ import structlog
 from qianqiao_chassis.errors import Problem
 from qianqiao_chassis.health import Degraded
 
-from matching.bilingual.lexicon import Lexicon
 from matching.engine.model import Model
 from matching.engine.model_file import LARGEST, ModelDamagedError, from_bytes
 
@@ -99,7 +98,7 @@ class FittedModel:
         self._seen = signature = self._signature()
         try:
             with self._path.open("rb") as file:
-                return signature, from_bytes(file.read(LARGEST + 1), Lexicon.from_bytes)
+                return signature, from_bytes(file.read(LARGEST + 1))
         except OSError as error:
             self._seen = None
             raise self._unusable("model-file-missing", error) from error

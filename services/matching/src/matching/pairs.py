@@ -7,7 +7,6 @@ from qianqiao_contracts import Band, ConstraintCheck, NeedContent, ResultContent
 from matching.copies import Copy
 from matching.domain import Candidate, Proposal
 from matching.engine.contents import need_item, result_item
-from matching.engine.engine import Ranked
 from matching.engine.items import Item
 from matching.engine.reasons import Beside, explain, may_quote
 from matching.engine.score import Score
@@ -27,10 +26,12 @@ class Pair:
     """See engine.Ranked."""
 
     @classmethod
-    def of(cls, need: Copy[NeedContent], result: Copy[ResultContent], ranked: Ranked) -> "Pair":
+    def of(
+        cls, need: Copy[NeedContent], result: Copy[ResultContent], score: Score, like: str = "", alike: int = 0
+    ) -> "Pair":
         """Return the pair with its constraints checked, typed ones and those read from the need's texts."""
         checks = check_pair(need.content, result.content)
-        return cls(need, result, ranked.score, checks, ranked.like, ranked.alike)
+        return cls(need, result, score, checks, like, alike)
 
     @property
     def candidate(self) -> Candidate:

@@ -291,11 +291,11 @@ class Matching:
 
     async def browse(self, need: Copy[NeedContent], most: int) -> Sequence[Pair]:
         """Return the best results for a need, whatever their band."""
-        known = [candidate for candidate in await self.proposer.rank(need) if candidate.score.probability > 0]
+        known = [candidate for candidate in await self.proposer.rank(need) if candidate.score.shares_anything]
         ranked = sorted(known, key=lambda candidate: -candidate.score.order)[:most]
         results = await self.market.results.get_many([candidate.id for candidate in ranked])
         return [
-            Pair.of(need, results[candidate.id], candidate)
+            Pair.of(need, results[candidate.id], candidate.score, candidate.like, candidate.alike)
             for candidate in ranked
             if candidate.id in results and results[candidate.id].is_open
         ]

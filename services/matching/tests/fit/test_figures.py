@@ -61,6 +61,18 @@ def test_what_never_varies_keeps_its_prior_and_separable_answers_end() -> None:
         fit(features, np.ones(200), free(2))
 
 
+def test_a_coefficient_that_must_not_be_below_zero_is_nothing_and_the_others_make_up_for_it() -> None:
+    chance = np.random.default_rng(6)
+    features = chance.normal(size=(5_000, 3))
+    features[:, 1] += features[:, 0]
+    odds = features @ np.array([1.5, -0.8, 0.5])
+    answers = (chance.random(5_000) < 1 / (1 + np.exp(-odds))).astype(np.float64)
+    free_, bound = fit(features, answers, free(3)), fit(features, answers, free(3), positive=[True, True, True])
+    assert free_.coefficients[1] < -0.5
+    assert bound.coefficients[1] == 0
+    assert 0.3 < bound.coefficients[0] < free_.coefficients[0]
+
+
 def test_a_prior_is_left_the_further_the_more_rows_there_are() -> None:
     chance = np.random.default_rng(4)
     moved = []
@@ -75,12 +87,13 @@ def test_an_order_is_found_again() -> None:
     chance = np.random.default_rng(5)
     lists = []
     for _ in range(2_000):
-        rows = chance.normal(size=(10, 2))
-        likely = np.exp(rows @ np.array([2.0, -1.0]))
+        rows = chance.normal(size=(10, 3))
+        likely = np.exp(rows @ np.array([2.0, 1.0, -0.5]))
         lists.append((rows, int(chance.choice(10, p=likely / likely.sum()))))
     found = fit_order(lists, 1e-6)
-    assert found[0] / -found[1] == pytest.approx(2.0, rel=0.1)
+    assert found[0] / found[1] == pytest.approx(2.0, rel=0.1)
     assert found[0] > 1.5
+    assert found[2] == 0  # more in common never counts against a result
 
 
 def judged(kind: str, probability: float, right: bool, without: float = 0.1) -> Judged:
@@ -95,6 +108,8 @@ def test_the_threshold_is_the_smallest_that_keeps_the_promise_for_every_kind() -
     harder = [judged("b", 0.95, True) for _ in range(200)] + [judged("b", 0.9, False) for _ in range(200)]
     assert threshold([*sure, *unsure, *harder], 0.7) == 0.95
     assert threshold(unsure, 0.8) is None
+    hopeless = [judged("c", 0.85, False) for _ in range(20)]  # nothing of this kind is proposed from 0.9 on
+    assert threshold([*sure, *hopeless], 0.9) == 0.9
 
 
 def test_the_threshold_rises_until_needs_without_a_fit_get_nothing() -> None:

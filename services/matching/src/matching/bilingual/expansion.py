@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from matching.bilingual.lexicon import Lexicon, english_terms
+from matching.bilingual.lexicon import english_terms
 from matching.engine.analyzer import is_han
+from matching.engine.model import Lexicon
 from matching.engine.tables import table
 
 _RULES: Final = table("bilingual")["expansion"]
@@ -50,7 +51,7 @@ def expanded(counts: Mapping[str, float], lexicon: Lexicon) -> dict[str, Expande
 
 
 def _translated(word: str, count: float, lexicon: Lexicon) -> Iterator[tuple[str, float]]:
-    parts = [word] if is_han(word) or lexicon.translations(word) else list(english_terms([word]))
+    parts = [word] if is_han(word) or lexicon.weight(word) is not None else list(english_terms([word]))
     for part in parts:
         weight = (lexicon.weight(part) or 0.0) * count / len(parts)
         for translation, share in lexicon.translations(part):

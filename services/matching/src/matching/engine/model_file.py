@@ -15,8 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from matching.bilingual.lexicon import Lexicon
 from matching.engine import analyzer
-from matching.engine.model import Calibration, Lexicon, Model
+from matching.engine.model import Calibration, Model
+from matching.engine.model import Lexicon as AnyLexicon
 from matching.engine.statistics import Frequencies, Statistics
 
 _MAGIC: Final = b"QQMODEL1"
@@ -25,7 +27,7 @@ LARGEST: Final = 1 << 27
 _START: Final = len(_MAGIC) + 8
 _SECTIONS: Final = ("word_hashes", "word_counts", "pair_hashes", "pair_counts", "lexicon")
 
-type ReadLexicon = Callable[[bytes], Lexicon]
+type ReadLexicon = Callable[[bytes], AnyLexicon]
 
 
 class ModelDamagedError(ValueError):
@@ -55,8 +57,8 @@ def to_bytes(model: Model) -> bytes:
     return _MAGIC + zlib.crc32(rest).to_bytes(4, "little") + rest
 
 
-def from_bytes(data: bytes, read_lexicon: ReadLexicon | None = None) -> Model:
-    """Return the model that a file holds. Raises ModelDamagedError; a lexicon needs `read_lexicon`."""
+def from_bytes(data: bytes, read_lexicon: ReadLexicon = Lexicon.from_bytes) -> Model:
+    """Return the model that a file holds. Raises ModelDamagedError."""
     if len(data) > LARGEST or data[: len(_MAGIC)] != _MAGIC:
         raise ModelDamagedError("not a model of this format")
     rest = data[len(_MAGIC) + 4 :]
@@ -82,14 +84,10 @@ def _taken_apart(told: list[list[Any]], data: bytes) -> dict[str, bytes]:
     return sections
 
 
-def _model(head: dict[str, Any], sections: dict[str, bytes], read_lexicon: ReadLexicon | None) -> Model:
+def _model(head: dict[str, Any], sections: dict[str, bytes], read_lexicon: ReadLexicon) -> Model:
     words = _frequencies(sections["word_hashes"], "<u4", sections["word_counts"], int(head["floors"][0]))
     pairs = _frequencies(sections["pair_hashes"], "<u8", sections["pair_counts"], int(head["floors"][1]))
-    lexicon = None
-    if sections["lexicon"]:
-        if read_lexicon is None:
-            raise ModelDamagedError("the model has a lexicon that cannot be read here")
-        lexicon = read_lexicon(sections["lexicon"])
+    lexicon = read_lexicon(sections["lexicon"]) if sections["lexicon"] else None
     statistics = Statistics(int(head["documents"]), words, pairs)
     return Model(statistics, Calibration.read(head["calibration"]), lexicon)
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from matching.bilingual.expansion import expanded
 from matching.engine.analyzer import fold, is_han, tokens
-from matching.engine.features import SHARE_STEPS, meet_results, term_of, word_parts
+from matching.engine.features import SHARE_STEPS, meet, term_of, word_parts
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, read
 from matching.engine.model import Model
@@ -129,10 +130,8 @@ class Asked:
         if not vectors:
             return []
         results = read(vectors, RESULT)
-        words = meet_results(self._vector, results).words
         scale = SHARE_STEPS * SQUARE * self._mass
-        parts = word_parts(words, results).tolist()
-        for owner, term, part in zip(words.owner.tolist(), words.terms.tolist(), parts, strict=True):
+        for owner, term, part in word_parts(meet(self._vector, results, many_needs=False), results):
             shares[owner][term] = part / scale
         return shares
 
@@ -226,12 +225,11 @@ def _translated(places: Sequence[_Place], model: Model) -> dict[int, tuple[_Plac
     """Terms that are looked for as translations, with the word they translate."""
     if model.lexicon is None:
         return {}
-    pairs = [(place, other) for place in places if place.weight for other, _ in model.lexicon.translations(place.word)]
-    known = model.statistics.known([other for _, other in pairs])
-    found: dict[int, tuple[_Place, str]] = {}
-    for pair, word in zip(pairs, known, strict=True):
-        found.setdefault(term_of(word), pair)
-    return found
+    first = {place.word: place for place in reversed(places) if place.weight}
+    found = expanded(Counter(place.word for place in places), model.lexicon)
+    pairs = [(first[each.source], word) for word, each in found.items() if each.source in first]
+    known = model.statistics.known([word for _, word in pairs])
+    return {term_of(word): pair for pair, word in zip(pairs, known, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,8 @@ import rjieba
 from matching.engine import folding
 from matching.engine.analyzer import HAN, LATIN, RUN_LIMIT, fold, stem
 from matching.engine.items import Item
+from matching.engine.kernels import POINT_BITS, A, B, Points
 from matching.engine.tables import word_set
-
-type Integers = npt.NDArray[np.int64]
 
 _NOT_HAN: Final = re.compile(rf"[^{HAN}]+")
 _LATIN: Final = re.compile(LATIN)
@@ -25,12 +24,6 @@ NEXT_FIELD: Final = "|"
 """Stands between the words of two fields; no word."""
 BREAK: Final = "\n"
 """Stands where words are not neighbours; no word."""
-FIELD_BITS: Final = 2
-POINT_BITS: Final = 18
-PAIR_BITS: Final = 2 * POINT_BITS
-"""Bits of the number that stands for a pair: its two code points. Above them stands its hash."""
-_A: Final = 0x9E3779B1
-_B: Final = 0x85EBCA77
 _LAST_POINT: Final = (1 << POINT_BITS) - 1
 
 
@@ -42,7 +35,8 @@ def _is_han() -> npt.NDArray[np.bool_]:
     return is_han
 
 
-_IS_HAN: Final = _is_han()
+IS_HAN: Final = _is_han()
+"""Whether a Chinese character, by code point; none stands behind."""
 
 
 def pair_code(pair: str) -> int:
@@ -57,7 +51,7 @@ def pair_of(code: int) -> str:
 
 def pair_key(pair: str) -> int:
     """Return the 16-bit hash of a pair."""
-    return ((ord(pair[0]) * _A + ord(pair[1]) * _B) & 0xFFFFFFFF) >> 16
+    return ((ord(pair[0]) * A + ord(pair[1]) * B) & 0xFFFFFFFF) >> 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +75,11 @@ class Text:
             words += [stem(run) for run in _LATIN.findall(text) if len(run) <= RUN_LIMIT and run not in stop]
         return cls(fields, words)
 
-    def pairs(self) -> Integers:
-        """Return every pair of Chinese characters as it stands: hash, code and, lowest, the number of the field."""
-        points = np.frombuffer(BREAK.join(self.fields).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        han = _IS_HAN.take(points, mode="clip")
-        hashes = points[:-1] * np.uint32(_A)
-        hashes += points[1:] * np.uint32(_B)
-        hashes >>= np.uint32(16)
-        wide = points.astype(np.int64)
-        codes = hashes.astype(np.int64) << PAIR_BITS | wide[:-1] << POINT_BITS | wide[1:]
-        codes <<= FIELD_BITS
-        title = len(self.fields[0]) + 1
-        codes[title:] |= 1
-        codes[title + len(self.fields[1]) + 1 :] += 1
-        return codes[han[:-1] & han[1:]]
+    def points(self) -> tuple[Points, int, int]:
+        """Return the code points of all fields, a line break between two, and where the second and third begin."""
+        joined = bytearray(BREAK.join(self.fields).encode("utf-32-le", "surrogatepass"))
+        keywords = len(self.fields[0]) + 1
+        return np.frombuffer(joined, dtype=np.uint32), keywords, keywords + len(self.fields[1]) + 1
 
 
 def _compared(folded: str) -> str:

@@ -24,6 +24,7 @@ _PAIRS: Final = _FIT["pairs"]
 _ROUNDS: Final = 2
 """What is relative to the best depends on what would be proposed, hence on the calibration: twice is enough."""
 _HASHES: Final = 1 << 32
+_FIXED: Final = 1e12
 
 type Say = Callable[[str, str], None]
 """Tells a person, in Chinese and English, what is being done."""
@@ -149,15 +150,19 @@ def _fold(case: Case) -> int:
 
 
 def _fitted(cases: Sequence[Case], guessed: Calibration, present: Calibration, version: str) -> Calibration:
-    names = features_learnt()
+    names, facts = features_learnt(), set(_FIT["features"]["facts"])
+    names += [name for name in present.coefficients if name not in names]
     columns, answers = [], []
     for case in cases:
-        known = ~np.isnan(case.answers)
-        columns.append(_columns(case.beside.compared(guessed), names)[known])
-        answers.append(case.answers[known])
+        for beside, said in _lessons(case):
+            known = ~np.isnan(said)
+            columns.append(_columns(beside.compared(guessed), names)[known])
+            answers.append(said[known])
     prior = _prior(names, present, answered=any(case.kind == VERDICT for case in cases))
+    # To have more in common never counts against a result; bounds rest on it, too (docs/decisions/0012).
+    positive = [name not in facts for name in names]
     try:
-        found = fit(np.concatenate(columns), np.concatenate(answers), prior)
+        found = fit(np.concatenate(columns), np.concatenate(answers), prior, positive=positive)
     except ValueError as error:
         raise FitError(
             "one-sided", "只有一种答案，学不出区别。", "All answers are of one kind; there is nothing to tell apart."
@@ -173,6 +178,14 @@ def _fitted(cases: Sequence[Case], guessed: Calibration, present: Calibration, v
     )
 
 
+def _lessons(case: Case) -> Iterator[tuple[Beside, Floats]]:
+    """What one need teaches: what stands beside it, and once more without the right result, where nothing fits."""
+    yield case.beside, case.answers
+    if case.kind != VERDICT and (right := case.right) is not None and len(case.beside) > 1:
+        others = case.beside.without(right)
+        yield others, np.zeros(len(others))
+
+
 def _ranking(cases: Sequence[Case], present: Calibration) -> Mapping[str, float]:
     """Learn the order from whole lists with their right result; verdicts alone leave the present order."""
     names: list[str] = _FIT["features"]["ranking"]
@@ -184,7 +197,8 @@ def _ranking(cases: Sequence[Case], present: Calibration) -> Mapping[str, float]
     if not lists:
         return present.ranking
     found = fit_order(lists, float(_FIT["strength"]["ranking"]))
-    return dict(zip(names, found.tolist(), strict=True))
+    facts = {name: weight for name, weight in present.ranking.items() if name in _FIT["features"]["facts"]}
+    return {name: weight for name, weight in zip(names, found.tolist(), strict=True) if weight} | facts
 
 
 def features_learnt() -> list[str]:
@@ -201,12 +215,18 @@ def _prior(names: Sequence[str], present: Calibration, *, answered: bool) -> Pri
     and enough of texts to start from nothing.
     """
     facts, strength = set(_FIT["features"]["facts"]), _FIT["strength"]
-    stays = facts | set(names) if answered else facts
+    stays = set(names) if answered else facts | (set(present.coefficients) - set(features_learnt()))
     other = strength["present" if answered else "learnt"]
     return Prior(
         np.array([present.coefficients.get(name, 0.0) if name in stays else 0.0 for name in names]),
         np.array([float(strength["facts"] if name in facts else other) for name in names]),
     )
+
+
+def _strength(name: str, facts: set[str], of_facts: float, other: float) -> float:
+    if name not in features_learnt():
+        return _FIXED  # not learnt here, and not to be lost either
+    return of_facts if name in facts else other
 
 
 def _columns(features: Mapping[str, Floats], names: Sequence[str]) -> Floats:
