@@ -11,7 +11,7 @@ from matching.engine.index.port import Entry, Versions
 from matching.engine.index.tantivy_index import TantivyIndex
 from matching.engine.items import Item
 from matching.engine.model import Model
-from matching.engine.phrases import coverage
+from matching.engine.phrases import asked
 from matching.engine.vectors import result_vector
 
 from bench.matching.corpus import Corpus
@@ -55,8 +55,10 @@ class Ours:
     async def answer(self, need: Item) -> Sequence[Ranked]:
         """Return what a need is answered: results by probability, the best of them explained from their texts."""
         ranked = await self.engine.rank(need)
-        for candidate in ranked[:EXPLAINED]:
-            coverage(need, self.corpus.result(number_of(candidate.id)))
+        best = [candidate.id for candidate in ranked[:EXPLAINED]]
+        held = await self.engine.results.get(best)
+        texts = [self.corpus.result(number_of(id)) for id in best]
+        asked(need, self.engine.model).coverages([held[id].vector for id in best], texts)
         return ranked
 
     def _entry(self, number: int, revision: int) -> Entry:

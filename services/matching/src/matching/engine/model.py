@@ -17,8 +17,8 @@ from matching.engine.layout import FORMAT
 from matching.engine.statistics import Statistics
 from matching.engine.tables import table
 
-KINDS: Final = ("", "_cosine", "_title", "_keywords", "_body", "_reverse")
-COVERAGES: Final = tuple(f"{unit}{kind}" for unit in ("word", "pair") for kind in KINDS)
+_KINDS: Final = ("", "_cosine", "_title", "_keywords", "_body", "_reverse")
+COVERAGES: Final = tuple(f"{unit}{kind}" for unit in ("word", "pair") for kind in _KINDS)
 """By words and by pairs of characters, terms weighing the square of what they say: how much of the need the result
 covers; how alike the two are as vectors; how much of the need its title, keywords and body have; how much of the result
 the need has. All between 0 and 1."""
@@ -80,12 +80,6 @@ class Calibration:
     def propose_from(self) -> float:
         """A pair below this probability is not proposed."""
         return min(self.bands.values())
-
-    @property
-    def parts(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
-        """The coefficients of what a pair is by itself, and of what it is relative to the best."""
-        beside = {name: value for name, value in self.coefficients.items() if name.endswith("_of_best")}
-        return {name: value for name, value in self.coefficients.items() if name not in beside}, beside
 
     def band_of(self, probability: float) -> str | None:
         """Return the name of the band, None below the least probability that is proposed."""

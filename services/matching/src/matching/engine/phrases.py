@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from matching.bilingual.expansion import expanded
 from matching.engine.analyzer import fold, is_han, tokens
-from matching.engine.features import SHARE_STEPS, meet_results, term_of, word_parts
+from matching.engine.features import SHARE_STEPS, meet, term_of, word_parts
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, read
 from matching.engine.model import Model
@@ -132,10 +132,8 @@ class Asked:
         if not vectors:
             return []
         results = read(vectors, RESULT)
-        words = meet_results(self._vector, results).words
         scale = SHARE_STEPS * SQUARE * self._mass
-        parts = word_parts(words).tolist()
-        for owner, term, part in zip(words.owner.tolist(), words.terms.tolist(), parts, strict=True):
+        for owner, term, part in word_parts(meet(self._vector, results, many_needs=False), results):
             shares[owner][term] = part / scale
         return shares
 

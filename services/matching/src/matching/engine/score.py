@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from matching.engine.features import Floats, absolute, local, meet_needs, meet_results, relative
-from matching.engine.layout import NEED, RESULT, read
+from matching.engine.features import Floats, compared, meet, relative
+from matching.engine.layout import NEED, RESULT, Vectors, read
 from matching.engine.model import COVERAGES, FACETS, Calibration, Model
 
 _DIGITS: Final = 4
@@ -58,15 +58,7 @@ def score_results(need: bytes, results: Sequence[bytes | memoryview], model: Mod
         return []
     calibration = model.calibration
     asked, offered = read([need], NEED), read(results, RESULT)
-    meeting = meet_results(asked, offered)
-    features = absolute(meeting, asked, offered)
-    alone, beside = calibration.parts
-    own = _weighed(features, alone, calibration.floor)
-    bounds = _probability(own + sum(beside.values()), features, calibration)
-    # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
-    features |= relative(features, bounds >= calibration.propose_from)
-    odds = own + _weighed(features, beside, calibration.floor)
-    return _scores(odds, features | local(meeting, asked, offered), calibration)
+    return _scores(_beside_each_other(asked, offered, calibration), calibration)
 
 
 def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
@@ -76,13 +68,9 @@ def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model
     """
     if not needs:
         return []
-    calibration = model.calibration
     asked, offered = read(needs, NEED), read([result], RESULT)
-    meeting = meet_needs(asked, offered)
-    features = absolute(meeting, asked, offered) | _alone(len(needs))
-    alone, beside = calibration.parts
-    odds = _weighed(features, alone, calibration.floor) + _weighed(features, beside, calibration.floor)
-    return _scores(odds, features | local(meeting, asked, offered), calibration)
+    features = compared(meet(asked, offered, many_needs=True), asked, offered, alone=True)
+    return _scores(features | _alone(len(needs)), model.calibration)
 
 
 def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> dict[str, Floats]:
@@ -90,11 +78,14 @@ def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model
 
     Raises IndexDamagedError.
     """
-    asked, offered = read([need], NEED), read(results, RESULT)
-    meeting = meet_results(asked, offered)
-    features = absolute(meeting, asked, offered)
-    bounds = probabilities(features | _alone(len(results)), model.calibration)
-    return features | relative(features, bounds >= model.calibration.propose_from) | local(meeting, asked, offered)
+    return _beside_each_other(read([need], NEED), read(results, RESULT), model.calibration)
+
+
+def _beside_each_other(need: Vectors, results: Vectors, calibration: Calibration) -> dict[str, Floats]:
+    features = compared(meet(need, results, many_needs=False), need, results, alone=False)
+    bounds = probabilities(features | _alone(len(results)), calibration)
+    # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
+    return features | relative(features, bounds >= calibration.propose_from)
 
 
 def _alone(pairs: int) -> dict[str, Floats]:
@@ -104,12 +95,8 @@ def _alone(pairs: int) -> dict[str, Floats]:
 
 def probabilities(features: Mapping[str, Floats], calibration: Calibration) -> Floats:
     """Return the probability of every pair, rounded. What shares nothing with the need does not fit it."""
-    return _probability(_weighed(features, calibration.coefficients, calibration.floor), features, calibration)
-
-
-def _probability(odds: Floats, features: Mapping[str, Floats], calibration: Calibration) -> Floats:
-    rounded = np.clip(np.round(odds + calibration.intercept, _ODDS_DIGITS), -700, 700)
-    probability = np.minimum(_MOST, 1 / (1 + np.exp(-rounded)))
+    odds = calibration.intercept + _weighed(features, calibration.coefficients, calibration.floor)
+    probability = np.minimum(_MOST, 1 / (1 + np.exp(-np.clip(np.round(odds, _ODDS_DIGITS), -700, 700))))
     shared = (features["word"] > 0) | (features["pair"] > 0) | (features["cosine"] > 0)
     return np.round(np.where(shared, probability, 0.0), _DIGITS)
 
@@ -124,18 +111,16 @@ def _weighed(features: Mapping[str, Floats], coefficients: Mapping[str, float], 
     return total
 
 
-def _scores(odds: Floats, features: Mapping[str, Floats], calibration: Calibration) -> list[Score]:
-    probability = _probability(odds, features, calibration)
+def _scores(features: Mapping[str, Floats], calibration: Calibration) -> list[Score]:
+    probability = probabilities(features, calibration)
     facets = {name: weight for name, weight in calibration.coefficients.items() if name in FACETS}
-    order = _weighed(features, calibration.ranking, calibration.floor) if calibration.ranking else odds
     columns = [
         *(features[name] for name in ("word", "pair", "word_title", "word_reverse", "cosine")),
         _weighed(features, facets, calibration.floor),
         probability,
-        np.round(order, _ODDS_DIGITS),
+        np.round(_weighed(features, calibration.ranking or calibration.coefficients, calibration.floor), _ODDS_DIGITS),
     ]
     bands: list[str | None] = [None] * len(probability)
     for at in np.flatnonzero(probability >= calibration.propose_from).tolist():
         bands[at] = calibration.band_of(float(probability[at]))
-    rows = zip(*np.stack(columns).tolist(), bands, strict=True)
-    return list(map(Score._make, rows))
+    return [Score(*row) for row in zip(*(column.tolist() for column in columns), bands, strict=True)]

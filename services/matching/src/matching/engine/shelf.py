@@ -112,6 +112,12 @@ class Shelf:
         self.damage = damage
         return IndexBeingRebuilt(str(damage))
 
+    def score_with(self, model: Model) -> None:
+        """Score with this model from now on. ValueError where what is held was made with another one."""
+        if self._index is not None and model.baked_version != self._model.baked_version:
+            raise ValueError("its vectors were made with another model")
+        self._model = model
+
     def successor(self, model: Model, index: CandidateIndex) -> "Shelf":
         """Return an empty shelf of the same kind."""
         return Shelf(self._analyse, model, index)

@@ -20,7 +20,9 @@ from typing import Final
 from pydantic import ValidationError
 from qianqiao_chassis.errors import Problem
 
-from matching.engine.model import Calibration, Model
+from matching.bilingual.lexicon import Lexicon
+from matching.bilingual.lexicon import learn as learn_lexicon
+from matching.engine.model import Model
 from matching.engine.statistics import Statistics
 from matching.engine.tables import table
 from matching.fit import record, sources, store
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--pack", type=Path, metavar="PATH", help="带问题陈述的数据包 / a pack with its needs")
     parser.add_argument("--verdicts", type=Path, metavar="PATH", help="答复，JSON Lines / answers as JSON lines")
     parser.add_argument("--present", type=Path, metavar="PATH", help="现行模型，默认随服务所带 / the present model")
-    parser.add_argument("--out", type=Path, default=Path("matching-model.json"), help="写到哪里 / where to write it")
+    parser.add_argument("--out", type=Path, default=Path("matching-model.bin"), help="写到哪里 / where to write it")
     parser.add_argument(
         "--most", type=int, default=_FIT["pairs"]["most_needs"], help="最多量多少条需求 / needs at most"
     )
@@ -75,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 async def _run(asked: argparse.Namespace) -> int:
     if asked.verdicts and not asked.results:
         raise FitError("input-invalid", "--verdicts 须与 --results 同用。", "--verdicts needs --results.")
-    present = record.read(asked.present) if asked.present else Model.shipped().calibration
+    present = record.read(asked.present) if asked.present else Model.shipped()
     say("读取数据", "reading what is to be learnt from")
     material = await _material(asked)
     say(
@@ -84,15 +86,18 @@ async def _run(asked: argparse.Namespace) -> int:
         f"{material.name}: {len(material.results)} results, {len(material.known)} known or made pairs, "
         f"{len(material.verdicts)} answers",
     )
-    model = replace(Model.shipped(), statistics=Statistics.learn(material.results), calibration=present)
+    # Without a lexicon: it is learnt from the very pairs that are measured, and would look better than it is.
+    statistics = await asyncio.to_thread(Statistics.learn, material.results)
+    model = replace(present, statistics=statistics, lexicon=None)
     cases = await measured(material, model, asked.most)
-    outcome = learn(cases, present, "unnamed", say)
-    outcome = replace(outcome, calibration=_named(outcome.calibration))
+    version = record.version_of(datetime.now(UTC).date())
+    outcome = await asyncio.to_thread(learn, cases, present.calibration, version, say)
     sys.stdout.write(told(outcome) + "\n")
     if (why := refusal(outcome)) is not None:
         say(*why, code="worse")
         return 1
-    record.write(asked.out, outcome.calibration, _origin(material, model, outcome))
+    fitted = replace(model, calibration=outcome.calibration, lexicon=await _lexicon(material))
+    record.write(asked.out, fitted, _origin(material, fitted, outcome))
     say(
         f"已写入 {asked.out}。接下来：把它交给服务（见 services/matching/README.md“重新拟合”），"
         "各进程随后重新评估需求。",
@@ -100,6 +105,16 @@ async def _run(asked: argparse.Namespace) -> int:
         "processes then look at every need again.",
     )
     return 0
+
+
+async def _lexicon(material: Material) -> Lexicon | None:
+    count, least = len(material.pairs), table("bilingual")["learning"]["least_pairs"]
+    if count < least:
+        zh = f"中英对照只有 {count} 对，少于 {least}：不学词典"
+        say(zh, f"only {count} texts in both languages, fewer than {least}: no lexicon is learnt")
+        return None
+    say(f"由 {count} 对中英文学词典", f"learning the lexicon from {count} texts in both languages")
+    return await asyncio.to_thread(learn_lexicon, material.pairs)
 
 
 async def _material(asked: argparse.Namespace) -> Material:
@@ -127,11 +142,6 @@ async def measured(material: Material, model: Model, most: int) -> list[Case]:
     return cases
 
 
-def _named(calibration: Calibration) -> Calibration:
-    table = repr(calibration.table() | {"version": ""}).encode()
-    return replace(calibration, version=record.version_of(datetime.now(UTC).date(), table))
-
-
 def _origin(material: Material, model: Model, outcome: Outcome) -> dict[str, object]:
     return {
         "source": material.name,
@@ -141,7 +151,10 @@ def _origin(material: Material, model: Model, outcome: Outcome) -> dict[str, obj
         "needs_held_back": outcome.held_back,
         "verdicts": len(material.verdicts),
         "statistics": model.statistics.version,
+        "lexicon": model.lexicon.version if model.lexicon else None,
+        "texts_in_both_languages": len(material.pairs),
         "fit": _FIT["version"],
+        "isotonic": outcome.isotonic,
         "held_back_log_loss": round(outcome.new.log_loss, 5),
         "held_back_precision": round(outcome.new.whole().precision, 4),
     }

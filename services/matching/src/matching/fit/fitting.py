@@ -11,11 +11,12 @@ import numpy as np
 from matching.engine.model import FEATURES, LOCAL, Calibration
 from matching.engine.score import probabilities
 from matching.engine.tables import table
-from matching.fit import judging
+from matching.fit import guard, judging
+from matching.fit.isotonic import Curve, curve
 from matching.fit.judging import Judged, Report
 from matching.fit.listwise import fit_order
 from matching.fit.logistic import Floats, Prior, fit, log_loss
-from matching.fit.measuring import Beside, Case
+from matching.fit.measuring import VERDICT, Beside, Case
 from matching.fit.problem import FitError
 
 _FIT: Final = table("fit")
@@ -23,6 +24,7 @@ _PAIRS: Final = _FIT["pairs"]
 _ROUNDS: Final = 2
 """What is relative to the best depends on what would be proposed, hence on the calibration: twice is enough."""
 _HASHES: Final = 1 << 32
+_FIXED: Final = 1e12
 
 type Say = Callable[[str, str], None]
 """Tells a person, in Chinese and English, what is being done."""
@@ -37,6 +39,8 @@ class Outcome:
     present: Report
     learnt_from: int
     held_back: int
+    isotonic: Curve | None
+    """How probabilities relate to what came true, once there are enough verdicts to tell."""
 
 
 def split(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
@@ -44,8 +48,8 @@ def split(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
 
     Groups are never divided: a need that was answered early and late counts as early.
     """
-    verdicts = [case for case in cases if case.kind == "verdict"]
-    known = [case for case in cases if case.kind != "verdict"]
+    verdicts = [case for case in cases if case.kind == VERDICT]
+    known = [case for case in cases if case.kind != VERDICT]
     late = _late_groups(verdicts)
     learnt = [case for case in known if not _is_held_back(case.group)]
     learnt += [case for case in verdicts if case.group not in late]
@@ -59,19 +63,34 @@ def _late_groups(verdicts: Sequence[Case]) -> set[str]:
 
 
 def _is_held_back(group: str) -> bool:
-    return crc32(f"held back:{group}".encode()) < _PAIRS["held_back"] * _HASHES
+    return crc32(f"held back:{group}".encode()) < float(_PAIRS["held_back"]) * _HASHES
 
 
-def learn(cases: Sequence[Case], present: Calibration, version: str, say: Say) -> Outcome:
-    """Fit a calibration. `cases` of verdicts stand in the order in which they were given. Raises FitError."""
-    learnt, held = split(cases)
-    _enough(learnt, held)
+def learn(
+    cases: Sequence[Case],
+    present: Calibration,
+    version: str,
+    say: Say,
+    *,
+    seen: Mapping[str, frozenset[str]] | None = None,
+) -> Outcome:
+    """Fit a calibration. `cases` of verdicts stand in the order in which they were given; `seen` tells which groups
+    the model behind a feature was itself learnt from (guard.py). Raises FitError.
+    """
+    chosen = enough(cases)
+    learnt, held = split(chosen)
+    try:
+        guard.check(features_learnt(), (case.group for case in chosen), seen or {})
+    except guard.LeakError as leak:
+        zh, en = str(leak).split(" / ")
+        raise FitError("leak", zh, en) from leak
     guessed = present
     for number in range(1, _ROUNDS + 1):
         say(f"拟合系数 {number}/{_ROUNDS}", f"fitting coefficients {number}/{_ROUNDS}")
         guessed = _fitted(learnt, guessed, present, version)
     say(f"按 {_PAIRS['folds']} 折交叉选定门槛", f"choosing thresholds over {_PAIRS['folds']} folds")
-    least = judging.bands(list(_cross_judged(learnt, guessed, present)))
+    judged = list(_cross_judged(learnt, guessed, present))
+    least = judging.bands(judged)
     if least is None:
         raise FitError(
             "no-threshold",
@@ -80,7 +99,19 @@ def learn(cases: Sequence[Case], present: Calibration, version: str, say: Say) -
         )
     calibration = replace(guessed, bands=least)
     say("在留出的数据上与现行模型比较", "comparing with the present model on what was held back")
-    return Outcome(calibration, judge(held, calibration), judge(held, present), len(learnt), len(held))
+    return Outcome(
+        calibration, judge(held, calibration), judge(held, present), len(learnt), len(held), _isotonic(judged)
+    )
+
+
+def _isotonic(judged: Sequence[Judged]) -> Curve | None:
+    answered = [each for each in judged if each.kind == VERDICT]
+    if len(answered) < _PAIRS["isotonic_from"]:
+        return None
+    given = np.concatenate([each.probabilities for each in answered])
+    answers = np.concatenate([each.answers for each in answered])
+    known = ~np.isnan(answers)
+    return curve(given[known], answers[known])
 
 
 def judge(cases: Sequence[Case], calibration: Calibration) -> Report:
@@ -94,9 +125,9 @@ def judge(cases: Sequence[Case], calibration: Calibration) -> Report:
 
 def _judged(case: Case, calibration: Calibration) -> Judged:
     best_without = None
-    if case.kind != "verdict" and (right := case.right) is not None:
+    if case.kind != VERDICT and (right := case.right) is not None:
         best_without = float(_probabilities(case.beside.without(right), calibration).max(initial=0.0))
-    elif case.kind != "verdict":
+    elif case.kind != VERDICT:
         best_without = float(_probabilities(case.beside, calibration).max(initial=0.0))
     return Judged.of(case, _probabilities(case.beside, calibration), best_without)
 
@@ -119,15 +150,19 @@ def _fold(case: Case) -> int:
 
 
 def _fitted(cases: Sequence[Case], guessed: Calibration, present: Calibration, version: str) -> Calibration:
-    names = features_learnt()
+    names, facts = features_learnt(), set(_FIT["features"]["facts"])
+    names += [name for name in present.coefficients if name not in names]
     columns, answers = [], []
     for case in cases:
-        known = ~np.isnan(case.answers)
-        columns.append(_columns(case.beside.compared(guessed), names)[known])
-        answers.append(case.answers[known])
-    prior = _prior(names, present)
+        for beside, said in _lessons(case):
+            known = ~np.isnan(said)
+            columns.append(_columns(beside.compared(guessed), names)[known])
+            answers.append(said[known])
+    prior = _prior(names, present, answered=any(case.kind == VERDICT for case in cases))
+    # To have more in common never counts against a result; bounds rest on it, too (docs/decisions/0012).
+    positive = [name not in facts for name in names]
     try:
-        found = fit(np.concatenate(columns), np.concatenate(answers), prior)
+        found = fit(np.concatenate(columns), np.concatenate(answers), prior, positive=positive)
     except ValueError as error:
         raise FitError(
             "one-sided", "只有一种答案，学不出区别。", "All answers are of one kind; there is nothing to tell apart."
@@ -143,18 +178,27 @@ def _fitted(cases: Sequence[Case], guessed: Calibration, present: Calibration, v
     )
 
 
+def _lessons(case: Case) -> Iterator[tuple[Beside, Floats]]:
+    """What one need teaches: what stands beside it, and once more without the right result, where nothing fits."""
+    yield case.beside, case.answers
+    if case.kind != VERDICT and (right := case.right) is not None and len(case.beside) > 1:
+        others = case.beside.without(right)
+        yield others, np.zeros(len(others))
+
+
 def _ranking(cases: Sequence[Case], present: Calibration) -> Mapping[str, float]:
     """Learn the order from whole lists with their right result; verdicts alone leave the present order."""
     names: list[str] = _FIT["features"]["ranking"]
     lists = [
         (_columns(case.beside.features, names), int(np.flatnonzero(case.answers == 1)[0]))
         for case in cases
-        if case.kind != "verdict" and case.right is not None
+        if case.kind != VERDICT and case.right is not None
     ]
     if not lists:
         return present.ranking
     found = fit_order(lists, float(_FIT["strength"]["ranking"]))
-    return dict(zip(names, found.tolist(), strict=True))
+    facts = {name: weight for name, weight in present.ranking.items() if name in _FIT["features"]["facts"]}
+    return {name: weight for name, weight in zip(names, found.tolist(), strict=True) if weight} | facts
 
 
 def features_learnt() -> list[str]:
@@ -166,14 +210,23 @@ def features_learnt() -> list[str]:
     return names
 
 
-def _prior(names: Sequence[str], present: Calibration) -> Prior:
-    """Facts stay as they are until pairs speak; figures of texts start at nothing."""
-    facts = set(_FIT["features"]["facts"])
-    strength = _FIT["strength"]
+def _prior(names: Sequence[str], present: Calibration, *, answered: bool) -> Prior:
+    """Where coefficients are expected. Verdicts move the present ones; known pairs say nothing of facts, which stay,
+    and enough of texts to start from nothing.
+    """
+    facts, strength = set(_FIT["features"]["facts"]), _FIT["strength"]
+    stays = set(names) if answered else facts | (set(present.coefficients) - set(features_learnt()))
+    other = strength["present" if answered else "learnt"]
     return Prior(
-        np.array([present.coefficients.get(name, 0.0) if name in facts else 0.0 for name in names]),
-        np.array([float(strength["facts" if name in facts else "learnt"]) for name in names]),
+        np.array([present.coefficients.get(name, 0.0) if name in stays else 0.0 for name in names]),
+        np.array([float(strength["facts"] if name in facts else other) for name in names]),
     )
+
+
+def _strength(name: str, facts: set[str], of_facts: float, other: float) -> float:
+    if name not in features_learnt():
+        return _FIXED  # not learnt here, and not to be lost either
+    return of_facts if name in facts else other
 
 
 def _columns(features: Mapping[str, Floats], names: Sequence[str]) -> Floats:
@@ -186,20 +239,22 @@ def _columns(features: Mapping[str, Floats], names: Sequence[str]) -> Floats:
     )
 
 
-def _enough(learnt: Sequence[Case], held: Sequence[Case]) -> None:
-    verdicts = [case for case in (*learnt, *held) if case.kind == "verdict"]
-    known = len(learnt) + len(held) - len(verdicts)
+def enough(cases: Sequence[Case]) -> Sequence[Case]:
+    """Return what is learnt from: verdicts once there are enough of both kinds, else known pairs. Raises FitError."""
+    verdicts = [case for case in cases if case.kind == VERDICT]
+    known = [case for case in cases if case.kind != VERDICT]
     wanted = sum(bool((case.answers == 1).any()) for case in verdicts)
-    fewest = min(wanted, len(verdicts) - wanted)
-    if known >= _PAIRS["least_needs"] and held:
-        return
-    if len(verdicts) >= _PAIRS["least_verdicts"] and fewest >= _PAIRS["least_of_each_answer"] and held:
-        return
+    if len(verdicts) >= _PAIRS["least_verdicts"] and (
+        min(wanted, len(verdicts) - wanted) >= _PAIRS["least_of_each_answer"]
+    ):
+        return verdicts
+    if len(known) >= _PAIRS["least_needs"]:
+        return known
     raise FitError(
         "too-few-pairs",
-        f"可学的供需太少：已知或自造的 {known} 组（至少 {_PAIRS['least_needs']}），答复 {len(verdicts)} 条"
+        f"可学的供需太少：已知或自造的 {len(known)} 组（至少 {_PAIRS['least_needs']}），答复 {len(verdicts)} 条"
         f"（至少 {_PAIRS['least_verdicts']}，两种各 {_PAIRS['least_of_each_answer']}）。现行模型不变。",
-        f"Too few pairs to learn from: {known} known or made (at least {_PAIRS['least_needs']}), {len(verdicts)} "
+        f"Too few pairs to learn from: {len(known)} known or made (at least {_PAIRS['least_needs']}), {len(verdicts)} "
         f"answered (at least {_PAIRS['least_verdicts']}, {_PAIRS['least_of_each_answer']} of each kind). "
         "The present model stays.",
     )

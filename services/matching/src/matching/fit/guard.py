@@ -6,13 +6,16 @@ reference (4.8) measured 8 to 12 points. So such a feature says which pairs it w
 out anew for every fold, by a model that has not seen the fold, or not learnt from at all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
 from matching.fit.logistic import Floats
+
+MADE_BY_MODELS: Final = frozenset({"cosine"})
+"""Features of the engine that come out of a trained model."""
 
 
 class LeakError(ValueError):
@@ -75,3 +78,17 @@ def cross_fitted(feature: str, learn: Learn, rows: Rows) -> Floats:
         own = rows.of_fold(fold)
         values[own] = unseen_values(feature, learn(rows.of_others(fold)), rows, own)
     return values
+
+
+def check(features: Iterable[str], groups: Iterable[str], seen: Mapping[str, frozenset[str]]) -> None:
+    """Raise LeakError where a feature made by a model is to be learnt from with pairs that the model has seen.
+
+    `seen` tells for each such feature the groups whose pairs its model was learnt from; one that does not tell has
+    seen all of them.
+    """
+    asked = frozenset(groups)
+    for feature in features:
+        if feature.removeprefix("log_").removesuffix("_of_best") in MADE_BY_MODELS:
+            known = asked & seen[feature] if feature in seen else asked
+            if known:
+                raise LeakError(feature, len(known))

@@ -67,6 +67,11 @@ class Line:
         """Lower bound of the precision."""
         return lower_bound(self.right, self.proposed, _TARGETS["confidence"])
 
+    @property
+    def upper(self) -> float:
+        """Upper bound of the precision."""
+        return 1 - lower_bound(self.proposed - self.right, self.proposed, _TARGETS["confidence"])
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -93,39 +98,50 @@ def kinds_of(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
 
 
 def threshold(judged: Sequence[Judged], precision: float, *, abstention: float = 0.0) -> float | None:
-    """Return the smallest probability from which, for every kind of need, the lower bound of the precision reaches
-    `precision` and the share of abstentions `abstention`; None if there is none.
+    """Return the smallest probability from which the promise holds for every kind of need; None if there is none.
+
+    The promise: the lower bound of the precision reaches `precision`, or nothing of the kind is proposed; and the
+    share of needs without their right result for which nothing is proposed reaches `abstention`.
     """
-    least = [_threshold(some, precision, abstention) for some in kinds_of(judged).values()]
-    found = [each for each in least if each is not None]
-    return max(found) if len(found) == len(least) else None
+    kinds = [_Kind.of(some) for some in kinds_of(judged).values()]
+    for least in sorted({_rounded_down(p) for each in judged for p, _ in each.proposed()}):
+        if all(kind.holds(least, precision, abstention) for kind in kinds) and kinds[-1].proposes(least):
+            return least
+    return None
 
 
-def _threshold(judged: Sequence[Judged], precision: float, abstention: float) -> float | None:
-    pairs = sorted((pair for each in judged for pair in each.proposed()), key=lambda pair: -pair[0])
-    floor = _abstaining(judged, abstention)
-    right, least = 0, None
-    for count, (probability, is_right) in enumerate(pairs, 1):
-        right += is_right
-        if probability < floor:
-            break
-        same_follows = count < len(pairs) and pairs[count][0] == probability
-        if not same_follows and lower_bound(right, count, _TARGETS["confidence"]) >= precision:
-            least = probability
-    return None if least is None else _rounded_down(least)
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is proposed for the needs of one kind, by falling probability."""
+
+    probabilities: Floats
+    """Negated, hence rising."""
+    right: Floats
+    """How many are right up to each place, from 0 on."""
+    best_without: Floats
+
+    @classmethod
+    def of(cls, judged: Sequence[Judged]) -> "_Kind":
+        pairs = sorted((pair for each in judged for pair in each.proposed()), key=lambda pair: -pair[0])
+        without = [each.best_without for each in judged if each.best_without is not None]
+        return cls(
+            np.array([-p for p, _ in pairs]),
+            np.concatenate([[0.0], np.cumsum([float(right) for _, right in pairs])]),
+            np.array(without),
+        )
+
+    def proposes(self, least: float) -> int:
+        return int(np.searchsorted(self.probabilities, -least, side="right"))
+
+    def holds(self, least: float, precision: float, abstention: float) -> bool:
+        count = self.proposes(least)
+        if len(self.best_without) and float((self.best_without < least).mean()) < abstention:
+            return False
+        return not count or lower_bound(int(self.right[count]), count, _TARGETS["confidence"]) >= precision
 
 
 def _rounded_down(probability: float) -> float:
     return int(probability * 10**_DIGITS) / 10**_DIGITS
-
-
-def _abstaining(judged: Sequence[Judged], share: float) -> float:
-    """The probability below which so many needs without their right result stay."""
-    best = sorted(each.best_without for each in judged if each.best_without is not None)
-    if not best or share <= 0:
-        return 0.0
-    at = min(len(best) - 1, int(np.ceil(share * len(best))) - 1)
-    return best[at] + 1 / 10**_DIGITS
 
 
 def bands(judged: Sequence[Judged]) -> dict[str, float] | None:

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from matching.fit.logistic import Floats
+
+type Places = npt.NDArray[np.int64]
 
 _STEPS: Final = 50
 _NEAR: Final = 1e-7
@@ -18,8 +21,8 @@ _HALVINGS: Final = 20
 def fit_order(lists: Sequence[tuple[Floats, int]], strength: float) -> Floats:
     """Return the coefficients for lists of rows, each with the place of its right row.
 
-    `strength` holds the coefficients of the standardised features near nothing, in lists. Raises ValueError for no
-    lists.
+    `strength` holds the coefficients of the standardised features near nothing, in lists. None is below zero: to
+    have more in common never counts against a result. Raises ValueError for no lists.
     """
     if not lists:
         raise ValueError("no lists to learn from")
@@ -29,10 +32,18 @@ def fit_order(lists: Sequence[tuple[Floats, int]], strength: float) -> Floats:
     lengths = np.array([len(features) for features, _ in lists])
     begins = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     right = begins + np.array([at for _, at in lists])
-    return _newton(rows / unit, begins, lengths, right, strength) / unit
+    standard, kept = rows / unit, np.ones(rows.shape[1], dtype=np.bool_)
+    weights = np.zeros(rows.shape[1])
+    while kept.any():  # at most once for each column
+        weights = np.zeros(rows.shape[1])
+        weights[kept] = _newton(standard[:, kept], begins, lengths, right, strength)
+        if weights.min() >= 0:
+            break
+        kept &= weights > weights.min() / 2
+    return weights / unit
 
 
-def _newton(rows: Floats, begins: Floats, lengths: Floats, right: Floats, strength: float) -> Floats:
+def _newton(rows: Floats, begins: Places, lengths: Places, right: Places, strength: float) -> Floats:
     weights = np.zeros(rows.shape[1])
     loss, chances = _likely(rows, begins, lengths, right, weights, strength)
     for _ in range(_STEPS):
@@ -53,7 +64,7 @@ def _newton(rows: Floats, begins: Floats, lengths: Floats, right: Floats, streng
 
 
 def _likely(
-    rows: Floats, begins: Floats, lengths: Floats, right: Floats, weights: Floats, strength: float
+    rows: Floats, begins: Places, lengths: Places, right: Places, weights: Floats, strength: float
 ) -> tuple[float, Floats]:
     """Return the loss and every row's chance of being the right one of its list."""
     odds = rows @ weights

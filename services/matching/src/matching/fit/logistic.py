@@ -1,5 +1,6 @@
 """Logistic regression towards a prior: Newton steps, a few features, many rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,13 +46,29 @@ def log_loss(probabilities: Floats, answers: Floats) -> float:
     return float(-np.mean(answers * np.log(safe) + (1 - answers) * np.log(1 - safe)))
 
 
-def fit(features: Floats, answers: Floats, prior: Prior) -> Fitted:
+def fit(features: Floats, answers: Floats, prior: Prior, *, positive: Sequence[bool] = ()) -> Fitted:
     """Return the most probable coefficients. `answers` are 0 or 1. Raises ValueError where there is nothing to learn.
 
-    A column without variation keeps its prior mean.
+    Coefficients marked `positive` are 0 where they would be below. A column without variation keeps its prior mean.
     """
     if not len(answers) or answers.min() == answers.max():
         raise ValueError("answers of both kinds are needed")
+    must = np.array(positive, dtype=np.bool_) if len(positive) else np.zeros(features.shape[1], dtype=np.bool_)
+    out = np.zeros(features.shape[1], dtype=np.bool_)
+    while True:  # at most once for each column
+        found = _fit(np.where(out, 0.0, features), answers, Prior(np.where(out, 0.0, prior.means), prior.strengths))
+        below = must & ~out & (found.coefficients < 0)
+        if not below.any():
+            return found
+        out |= below & (found.coefficients * features.std(axis=0) <= _half_of_the_worst(found, features, below))
+
+
+def _half_of_the_worst(found: Fitted, features: Floats, below: npt.NDArray[np.bool_]) -> float:
+    """Only what is clearly below is taken out at once; the others may come back above when that is gone."""
+    return float((found.coefficients * features.std(axis=0))[below].min()) / 2
+
+
+def _fit(features: Floats, answers: Floats, prior: Prior) -> Fitted:
     spread = features.std(axis=0)
     moves = spread > _NEAR
     unit = np.where(moves, spread, 1.0)

@@ -23,6 +23,8 @@ from matching.fit.examples import Known, Verdict
 _FOUND: Final[int] = table("weights")["candidates"]["found"]
 _KEPT: Final[int] = table("fit")["pairs"]["candidates"]
 _AT_ONCE: Final = 500
+VERDICT: Final = "verdict"
+"""The kind of what people answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ async def verdict_cases(market: Market, verdicts: Iterable[Verdict]) -> AsyncIte
         beside = _nearest(await market.beside(verdict.need, [verdict.result]), verdict.result)
         if verdict.result in beside.results:
             answers = [float(verdict.wanted) if id == verdict.result else np.nan for id in beside.results]
-            yield Case(beside, np.array(answers), "verdict", verdict.need.id)
+            yield Case(beside, np.array(answers), VERDICT, verdict.need.id)
 
 
 def _nearest(beside: Beside, also: str) -> Beside:

@@ -1,40 +1,45 @@
-"""The file of a calibration: what the engine reads (data/bands.toml has the same form), and where it came from."""
+"""What a fit leaves behind: the model as the engine loads it, and beside it a report of where it came from."""
 
 import json
-import zlib
+import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from matching.engine.model import Calibration
+from matching.bilingual.lexicon import Lexicon
+from matching.engine.model import Model
+from matching.engine.model_file import ModelDamagedError, from_bytes, to_bytes
 from matching.fit.problem import FitError
 
-FORMAT = 1
-"""Number of the form of the file; it grows when an older reader would misread it."""
+_REPORT: Final = ".report.json"
 
 
-def write(path: Path, calibration: Calibration, origin: Mapping[str, Any]) -> None:
-    """Write a calibration, whole or not at all. Raises OSError."""
-    held = {"format": FORMAT, **calibration.table(), "origin": dict(origin)}
+def write(path: Path, model: Model, origin: Mapping[str, Any]) -> None:
+    """Write a model, whole or not at all, and then its report. Raises OSError."""
+    told = {"origin": dict(origin), "calibration": model.calibration.table()}
+    report = json.dumps(told, ensure_ascii=False, indent=1) + "\n"
+    _replace(path, to_bytes(model))
+    _replace(path.with_name(path.name + _REPORT), report.encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
     beside = path.with_name(f"{path.name}.new")
-    beside.write_text(json.dumps(held, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)
 
 
-def read(path: Path) -> Calibration:
-    """Return the calibration of a file. Raises FitError for a file that is none."""
+def read(path: Path) -> Model:
+    """Return the model of a file. Raises FitError for a file that is none."""
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        if held["format"] != FORMAT:
-            raise ValueError(f"format {held['format']}, expected {FORMAT}")
-        return Calibration.read(held)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FitError(
-            "model-unreadable", f"读不了模型文件 {path}：{error}", f"{path} is no model file: {error}"
-        ) from error
+        return from_bytes(path.read_bytes(), Lexicon.from_bytes)
+    except (OSError, ModelDamagedError) as error:
+        raise FitError("model-unreadable", f"读不了模型文件 {path}：{error}", f"{path} is no model: {error}") from error
 
 
-def version_of(today: date, learnt: bytes) -> str:
-    """Return the name of a calibration fitted today; the same coefficients have the same name."""
-    return f"{today.isoformat()}-{zlib.crc32(learnt):08x}"
+def version_of(today: date) -> str:
+    """Return the version of a calibration fitted today; its name adds a checksum of the numbers."""
+    return f"fit-{today.isoformat()}"

@@ -61,13 +61,16 @@ def refusal(outcome: Outcome) -> tuple[str, str] | None:
             f"The new model is worse: log loss {new.log_loss:.5f} on what was held back, the present one has "
             f"{present.log_loss:.5f}. Nothing was written.",
         )
-    wanted = min(_TARGETS["precision"], present.whole().precision if present.whole().proposed else 1.0)
-    whole = new.whole()
-    if not whole.proposed or whole.precision < wanted - _REFUSE["precision"]:
+    whole, before, target = new.whole(), present.whole(), _TARGETS["precision"]
+    breaks = whole.proposed > 0 and whole.upper < target
+    proposed_enough = before.proposed >= _REFUSE["least_proposed"]
+    falls_behind = proposed_enough and whole.precision < min(target, before.precision) - _REFUSE["precision"]
+    if not whole.proposed or breaks or falls_behind:
         return (
-            f"新模型不如现行模型：推荐的准确率 {whole.precision:.3f}（{whole.proposed} 条），应有 {wanted:.3f}。"
-            "未写出。",
-            f"The new model is worse: precision {whole.precision:.3f} of {whole.proposed} proposals, {wanted:.3f} is "
-            "asked. Nothing was written.",
+            f"新模型不可用：留出数据上推荐 {whole.proposed} 条，准确率 {whole.precision:.3f}，应有 {target:.2f}"
+            f"（现行 {before.precision:.3f}，{before.proposed} 条）。未写出。",
+            f"The new model is not good enough: {whole.proposed} proposals of precision {whole.precision:.3f} on what "
+            f"was held back, {target:.2f} is asked (the present one: {before.precision:.3f} of {before.proposed}). "
+            "Nothing was written.",
         )
     return None
