@@ -198,21 +198,28 @@ class Asked:
         """The weightiest runs of words that the result has neither itself nor translated."""
         covered = set(shares) | {self._translated[term][0].term for term in shares if term in self._translated}
         runs: list[list[_Place]] = []
+        worth: list[float] = []
+        field = end = -1
         for place in self._telling:
             if place.term in covered:
                 continue
-            if runs and runs[-1][-1].end == place.start and runs[-1][-1].field == place.field:
+            if place.start == end and place.field == field:
                 runs[-1].append(place)
+                worth[-1] += self._worth[place.term]
             else:
                 runs.append([place])
+                worth.append(self._worth[place.term])
+            field, end = place.field, place.end
         gaps: list[Phrase] = []
         told: set[int] = set()
-        for _, at in sorted((-self._sum({place.term for place in run}), at) for at, run in enumerate(runs)):
+        for at in sorted(range(len(runs)), key=lambda at: -worth[at])[: 4 * most]:
             run = runs[at]
             terms = {place.term for place in run} - told
             share, text = self._sum(terms), self._texts[run[0].field]
-            if len(gaps) == most or share < _LEAST_GAP:
+            if len(gaps) == most:
                 break
+            if share < _LEAST_GAP:
+                continue
             told |= terms
             if _find(text.folded[run[0].start : run[-1].end], texts) is None:
                 said = text.original[run[0].start : run[-1].end]
