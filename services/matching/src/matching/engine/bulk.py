@@ -103,6 +103,4 @@ def _begin(analyse: Analyse, model: bytes) -> None:
 def _work(items: Sequence[Item]) -> list[tuple[bytes, str, bytes]]:
     analyse, model = _given[-1]
     made = (_made(analyse, item, model) for item in items)
-    return [
-        (each.vector, _BETWEEN.join(each.found_by), array("I", each.found_by.values()).tobytes()) for each in made
-    ]
+    return [(each.vector, _BETWEEN.join(each.found_by), array("I", each.found_by.values()).tobytes()) for each in made]
