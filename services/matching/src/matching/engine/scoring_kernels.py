@@ -78,22 +78,26 @@ def meet(  # noqa: C901 - one loop over everything; parted, it would be called f
         end = pair_words + counts[row, _WORDS]
         for segment in range(end, end + counts[row, _SEGMENTS]):
             code, stop = flat[segment] & 255, at + (flat[segment] >> 8)
-            if stop > end:
+            section = int(at >= pairs) + int(at >= pair_words)
+            if stop > (pairs, pair_words, end)[section]:
                 return False, hits[:0], facets
+            # Of a result, pairs meet the need's pairs and its words that are pairs; of a need, both meet pairs.
+            first = 2 if section == 2 else 0
+            last = 2 if section == 0 and not many_are_needs else first + 1
+            if section == 1 and not many_are_needs:
+                last = first
             for place in range(at, stop):
-                key = flat[place]
-                slot = slots[key]
+                slot = slots[flat[place]]
                 if slot == 0:
                     continue
                 if used + 2 > len(hits):
                     more = np.empty((2 * len(hits), 5), np.int32)
                     more[:used] = hits[:used]
                     hits = more
-                section = int(place >= pairs) + int(place >= pair_words)
-                # Of a result, pairs meet the need's pairs and its words that are pairs; of a need, both meet pairs.
-                for table in range(2 if section == 0 and not many_are_needs else 1):
-                    held = codes[slot, table if section == 0 else (2 if section == 2 else 0)]
-                    if held == 0 or (section == 1 and not many_are_needs):
+                key = flat[place]
+                for table in range(first, last):
+                    held = codes[slot, table]
+                    if held == 0:
                         continue
                     need, result = (code, held - 1) if many_are_needs else (held - 1, code)
                     hits[used, 0], hits[used, 2], hits[used, 3] = row, need, result
