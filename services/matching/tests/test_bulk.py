@@ -9,7 +9,9 @@ from matching.engine.model import Model
 from matching.engine.vectors import need_vector, result_vector
 
 MODEL = Model.shipped()
-ITEMS = [Item(f"r{n}", f"激光焊接气孔抑制{n}", ("laser welding",), (f"第{n}批铝合金薄板" * (n % 5),)) for n in range(FROM)]
+ITEMS = [
+    Item(f"r{n}", f"激光焊接气孔抑制{n}", ("laser welding",), (f"第{n}批铝合金薄板" * (n % 5),)) for n in range(FROM)
+]
 ITEMS[7] = Item("r7", "")
 
 

@@ -22,7 +22,7 @@ from matching.engine.items import Item
 from matching.engine.model import Model
 from matching.engine.vectors import Analysed
 
-FROM: Final = 200
+FROM: Final = 100
 """Fewer items are analysed in this process."""
 _AT_ONCE: Final = 50
 """Items that one process takes at a time: some twenty milliseconds."""
@@ -103,6 +103,4 @@ def _begin(analyse: Analyse, model: bytes) -> None:
 def _work(items: Sequence[Item]) -> list[tuple[bytes, str, bytes]]:
     analyse, model = _given[-1]
     made = (_made(analyse, item, model) for item in items)
-    return [
-        (each.vector, _BETWEEN.join(each.found_by), array("I", each.found_by.values()).tobytes()) for each in made
-    ]
+    return [(each.vector, _BETWEEN.join(each.found_by), array("I", each.found_by.values()).tobytes()) for each in made]
