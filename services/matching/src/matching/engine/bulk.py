@@ -22,7 +22,7 @@ from matching.engine.items import Item
 from matching.engine.model import Model
 from matching.engine.vectors import Analysed
 
-FROM: Final = 200
+FROM: Final = 100
 """Fewer items are analysed in this process."""
 _AT_ONCE: Final = 50
 """Items that one process takes at a time: some twenty milliseconds."""
