@@ -28,6 +28,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.matching", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument("--pack", default="", help="数据包；没有则用演示数据 · without it demonstration data")
+    parser.add_argument("--queries", type=int, default=100_000, help="每类最多查询数 · queries of each kind at most")
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="成果数 · numbers of results")
     given = parser.parse_args()
     if unknown := sorted(set(given.parts) - set(PARTS)):
@@ -68,7 +69,7 @@ def main() -> int:
     }
     tables.console.print(f"{found['machine']}；load {load:.2f}")
     if "quality" in parts:
-        quality.measure(given.pack, found)
+        quality.measure(given.pack, given.queries, found)
     if "policies" in parts:
         subprocess.run([sys.executable, "-m", "bench.policies"], check=False)
     if "scale" in parts:

@@ -1,17 +1,19 @@
 """The engine under measurement: one index of results on disk, filled batch by batch, asked for whole answers."""
 
+import asyncio
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 
+from matching.engine.bulk import Bulk
 from matching.engine.engine import Engine, Ranked
 from matching.engine.index.port import Entry, Versions
 from matching.engine.index.tantivy_index import TantivyIndex
 from matching.engine.items import Item
 from matching.engine.model import Model
-from matching.engine.phrases import coverage
+from matching.engine.phrases import asked
 from matching.engine.vectors import result_vector
 
 from bench.matching.corpus import Corpus
@@ -48,21 +50,31 @@ class Ours:
 
     async def take(self, numbers: Iterable[int], revision: int = 0) -> None:
         """Take in these results, or revisions of them, a thousand with each commit; the position names the last."""
-        for some in batched(numbers, BATCH, strict=False):
-            entries = [self._entry(number, revision) for number in some]
-            await self.index.write(entries, f"{revision}:{some[-1]}")
+        bulk, written = Bulk(result_vector, self.engine.model), None
+        try:
+            for some in batched(numbers, BATCH, strict=False):
+                items = [self.corpus.result(number, revision) for number in some]
+                made = await bulk.made(items)
+                if written is not None:
+                    await written  # one batch is written while the next is analysed
+                entries = [
+                    Entry(item.id, Versions(revision + 1, 0), True, each.found_by, each.vector)
+                    for item, each in zip(items, made, strict=True)
+                ]
+                written = asyncio.create_task(self.index.write(entries, f"{revision}:{some[-1]}"))
+            if written is not None:
+                await written
+        finally:
+            bulk.close()
 
     async def answer(self, need: Item) -> Sequence[Ranked]:
         """Return what a need is answered: results by probability, the best of them explained from their texts."""
         ranked = await self.engine.rank(need)
-        for candidate in ranked[:EXPLAINED]:
-            coverage(need, self.corpus.result(number_of(candidate.id)))
+        best = [candidate.id for candidate in ranked[:EXPLAINED]]
+        held = await self.engine.results.get(best)
+        texts = [self.corpus.result(number_of(id)) for id in best]
+        asked(need, self.engine.model).coverages([held[id].vector for id in best], texts)
         return ranked
-
-    def _entry(self, number: int, revision: int) -> Entry:
-        item = self.corpus.result(number, revision)
-        analysed = result_vector(item, self.engine.model)
-        return Entry(item.id, Versions(revision + 1, 0), True, analysed.found_by, analysed.vector)
 
 
 def number_of(id: str) -> int:

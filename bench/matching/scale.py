@@ -197,11 +197,13 @@ def main() -> int:
     parser.add_argument("--size", type=int, required=True, help="成果数 · results")
     parser.add_argument("--pack", default="", help="数据包 · the pack; without it demonstration data")
     parser.add_argument("--live", action="store_true", help="另测边写边查与被杀 · also while written, and after a kill")
+    parser.add_argument("--no-peers", action="store_true", help="不测对照 · without those that only rank")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="qianqiao-bench-"))
     try:
         found = asyncio.run(measure(given.size, given.pack, folder / "ours", live=given.live))
-        found["peers"] = asyncio.run(peers(given.size, given.pack, folder))
+        if not given.no_peers:
+            found["peers"] = asyncio.run(peers(given.size, given.pack, folder))
         found["load"] = os.getloadavg()[0]
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -92,6 +92,6 @@ async def test_a_traditional_need_finds_the_simplified_result_with_the_same_prob
 
 def test_reasons_show_each_side_as_it_was_written() -> None:
     covered = coverage(TRADITIONAL, RESULT)
-    assert {"用于激光切割的纳米催化剂涂层", "传感器"} <= {phrase.text for phrase in covered.phrases}
+    assert {"雷射切割", "感測器"} <= {phrase.text for phrase in covered.phrases}
     evidence = [phrase.evidence_need for phrase in covered.phrases]
     assert "現有電漿處理的觸媒塗層壽命短，需要軟體與感測器，量測誤差小" in evidence

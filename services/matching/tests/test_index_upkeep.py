@@ -18,7 +18,7 @@ from matching.engine.index.tantivy_index import RECORDS, TantivyIndex
 from matching.engine.model import Model
 from matching.engine.vectors import result_vector
 from matching.follower import Follower
-from matching.indexing import Indexes, followers, indexes
+from matching.indexing import Indexes, OnAdopted, followers, indexes
 from matching.settings import MatchingSettings
 from matching.unavailable import IndexBeingRebuilt
 from qianqiao_chassis.clock import SystemClock
@@ -106,7 +106,7 @@ async def start(mongo_url: str, mongo_database: str, tmp_path: Path) -> AsyncIte
     async def begin(
         *,
         may_write: bool = True,
-        on_adopted: Callable[[], Awaitable[None]] | None = None,
+        on_adopted: OnAdopted | None = None,
         overlap_s: float = 2.0,
         **more: Any,
     ) -> Process:
@@ -375,8 +375,9 @@ async def other_model(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Model]:
 async def test_another_model_is_taken_up_behind_the_old_one(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     adopted: list[str] = []
 
-    async def everything_changed() -> None:
-        adopted.append(process.engine.model.baked_version)
+    async def everything_changed(version: str, at_start: bool) -> None:
+        if not at_start:
+            adopted.append(version)
 
     process = await start(on_adopted=everything_changed)
     await fill(process, 10)
@@ -392,7 +393,7 @@ async def test_another_model_is_taken_up_behind_the_old_one(start: Start, monkey
         await process.holds_the_truth(model)
         await process.until(lambda: bool(adopted))
         assert not before.exists()
-        assert adopted == [model.baked_version]
+        assert adopted == [model.version]
         await process.kept.stop()
         old = await start()  # a process that does not know the new model: nothing it could read
         await old.until(lambda: old.engine.results.readable)

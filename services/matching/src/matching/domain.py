@@ -91,6 +91,8 @@ class Proposal(BaseModel):
     reasons: tuple[MatchReason, ...] = ()
     gaps: tuple[MatchGap, ...] = ()
     constraints: tuple[ConstraintCheck, ...] = ()
+    scored_by: str = ""
+    """Version of the model, for a need and a result."""
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -180,13 +182,13 @@ class Match(Aggregate):
         self._announce()
 
     def revise(self, proposal: Proposal) -> bool:
-        """Say anew how well an unanswered match fits after a change of either side; False if nothing visible changed.
+        """Say anew how well an unanswered match fits, after a change of either side or of the model.
 
-        The time to answer stays. Raises Refused when somebody has answered.
+        Return whether anything visible changed. The time to answer stays. Raises Refused when somebody has answered.
         """
         self._only(State.PROPOSED)
-        visible = {"score", "basis"}
-        changed = proposal.model_dump(exclude=visible) != self.proposal.model_dump(exclude=visible)
+        unseen = {"score", "basis", "scored_by"}
+        changed = proposal.model_dump(exclude=unseen) != self.proposal.model_dump(exclude=unseen)
         self._rest_on(proposal)
         if changed:
             self._announce()

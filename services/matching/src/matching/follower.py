@@ -13,6 +13,7 @@ import structlog
 from qianqiao_contracts import EventData
 
 from matching.copies import Change, Copies, Copy, Status
+from matching.engine.bulk import Bulk
 from matching.engine.index.port import CandidateIndex, Entry, Held, Versions
 from matching.engine.items import Item
 from matching.engine.shelf import Shelf
@@ -250,7 +251,11 @@ class Follower[C: EventData]:
         """
         position = Position.of(shadow.position) or Position(self._copies.now(), "")
         if position.scanned is not None:
-            await self._scan(shadow, position, told)
+            bulk = shadow.bulk()
+            try:
+                await self._scan(shadow, position, told, bulk)
+            finally:
+                bulk.close()
         since = position.read_at
         for _ in range(_READINGS):
             began, read = self._copies.now(), await self._changed_since(since, shadow)
@@ -283,11 +288,12 @@ class Follower[C: EventData]:
         finally:
             self._meanwhile = None
 
-    async def _scan(self, shadow: Shelf, position: Position, told: Told) -> None:
+    async def _scan(self, shadow: Shelf, position: Position, told: Told, bulk: Bulk) -> None:
         after, read = position.scanned or "", 0
         while page := await self._copies.changed(None, after, _PAGE):
             # Items whole, so that none is put as open first and closed later; steps whose content never came remain.
             copies = {copy.id: copy for copy in await self._copies.with_status(page)}
+            await shadow.prepare([self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open], bulk)
             for some in batched(copies, _AT_ONCE, strict=False):
                 await self._merge_copies(shadow, copies, some)
                 await asyncio.sleep(0)

@@ -20,6 +20,7 @@ from matching.engine.engine import Engine
 from matching.engine.index.opensearch_opening import open_index
 from matching.engine.index.place import Place
 from matching.engine.model import Model
+from matching.fitted import FittedModel
 from matching.follower import Follower, Pace
 from matching.settings import IndexWriter, MatchingSettings
 from matching.upkeep import Elsewhere, Published, Upkeep
@@ -29,17 +30,32 @@ _CONFIRMED: Final = ("content.last_confirmed", -1)
 _OPEN_WITHIN_S: Final = 3.0
 """A start waits this long for an index that has to be built; a small store is read by then."""
 
+type OnAdopted = Callable[[str, bool], Awaitable[None]]
+"""Is told that needs and results are scored with the model of this version, and whether that is so from the start."""
 log = structlog.get_logger(__name__)
 
 
 class Indexes:
     """Both indexes of a process, seen to in the background whatever part of the service it runs."""
 
-    def __init__(self, upkeeps: Sequence[Upkeep], identity: Projection, *, every_s: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        upkeeps: Sequence[Upkeep],
+        identity: Projection,
+        *,
+        every_s: float,
+        fitted: FittedModel | None = None,
+        on_adopted: OnAdopted | None = None,
+    ) -> None:
+        self._engine = engine
         self._upkeeps = upkeeps
         self._identity = identity
         self._every_s = every_s
-        self._task: asyncio.Task[None] | None = None
+        self._fitted = fitted
+        self._on_adopted = on_adopted
+        self._told: str | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def writes(self) -> bool:
@@ -51,19 +67,28 @@ class Indexes:
         return {upkeep.name: upkeep for upkeep in self._upkeeps}[name]
 
     async def start(self) -> None:
-        """Open them, or begin to build what is missing, and go on seeing to them."""
+        """Open them, or begin to build what is missing, and go on seeing to them.
+
+        Raises ModelUnusable where a fitted model is named that cannot be read.
+        """
+        if self._fitted is not None:
+            self.adopt(await self._fitted.first())
         store = await _name_of_store(self._identity)
         for upkeep in self._upkeeps:
             upkeep.belongs_to(store)
             await upkeep.open(_OPEN_WITHIN_S)
-        self._task = asyncio.create_task(self._for_ever(), name="indexes")
+        await self._tell()
+        self._tasks.append(asyncio.create_task(self._for_ever(), name="indexes"))
+        if self._fitted is not None:
+            self._tasks.append(asyncio.create_task(self._fitted.watch(self.adopt), name="model"))
 
     async def stop(self) -> None:
         """Write what is fresh, let go of everything."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
+                await task
+        self._tasks.clear()
         for upkeep in self._upkeeps:
             await upkeep.stop()
 
@@ -77,8 +102,31 @@ class Indexes:
         for upkeep in self._upkeeps:
             upkeep.check_ready()
 
+    async def model_ready(self) -> None:
+        """Raise Degraded where the file of the fitted model could not be read and the one before still counts."""
+        if self._fitted is not None and self._fitted.problem is not None:
+            raise self._fitted.problem
+
     async def tick(self) -> None:
         """See to all that there is to see to now."""
+        await self._see_to_all()
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """Tell that both are scored with another model than before; again later if that could not be written down."""
+        needs, results = self._engine.needs.model, self._engine.results.model
+        if self._on_adopted is None or needs.version != results.version or self._told == needs.version:
+            return
+        try:
+            await self._on_adopted(needs.version, self._told is None)
+        except StoreUnavailable as problem:
+            log.warning("another model not written down yet: the store is unreachable", detail=problem.detail)
+            return
+        if self._told is not None:
+            log.info("model taken up", version=needs.version, zh="新模型已启用", en="the new model counts from now on")
+        self._told = needs.version
+
+    async def _see_to_all(self) -> None:
         for upkeep in self._upkeeps:
             try:
                 await upkeep.tick()
@@ -125,16 +173,12 @@ def indexes(
     followed: tuple[Follower[Any], Follower[Any]],
     *,
     may_write: bool,
-    on_adopted: Callable[[], Awaitable[None]] | None = None,
+    on_adopted: OnAdopted | None = None,
 ) -> Indexes:
-    """Return what sees to the indexes, in memory or where the settings say. `on_adopted`: both have another model."""
+    """Return what sees to the indexes, in memory or where the settings say."""
     settings = chassis.settings
-
-    async def adopted() -> None:
-        if on_adopted is not None and engine.needs.model.baked_version == engine.results.model.baked_version:
-            await on_adopted()
-
     return Indexes(
+        engine,
         [
             Upkeep(
                 follower,
@@ -142,12 +186,13 @@ def indexes(
                 place=Place(Path(settings.index_dir) / follower.name) if _on_disk(settings) else None,
                 elsewhere=_elsewhere(settings, follower.name),
                 may_write=may_write,
-                on_adopted=adopted,
             )
             for follower, shelf in zip(followed, (engine.needs, engine.results), strict=True)
         ],
         chassis.projection("index_identity"),
         every_s=settings.settle_every_s,
+        fitted=FittedModel(Path(settings.model_file), every_s=settings.model_look_s) if settings.model_file else None,
+        on_adopted=on_adopted,
     )
 
 

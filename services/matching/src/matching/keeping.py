@@ -26,10 +26,13 @@ class Keeper:
     clock: Clock
     rules: Rules
 
-    async def make_open(self, held: Match | None, basis: str, proposal: Callable[[], Proposal]) -> bool:
+    async def make_open(
+        self, held: Match | None, basis: str, proposal: Callable[[], Proposal], *, scored_by: str = ""
+    ) -> bool:
         """Make the pair's match open and up to date; `held` is its last round. Return whether anything was written.
 
-        `proposal` is asked only where it is needed: explaining takes its time.
+        `proposal` is asked only where it is needed: explaining takes its time. What rests on other content or another
+        model is said anew.
         """
         now = self.clock.now()
         if held is None or held.state in REFUSED:
@@ -37,7 +40,7 @@ class Keeper:
             return await self.matches.add_once(Match.propose(proposal(), round, now, self.rules))
         if held.state is State.WITHDRAWN:
             return await self._try(held.id, _reopening(proposal(), now, self.rules))
-        if held.untouched and held.proposal.basis != basis:
+        if held.untouched and (held.proposal.basis, held.proposal.scored_by) != (basis, scored_by):
             return await self._try(held.id, _revising(proposal()))
         return False
 

@@ -26,6 +26,7 @@ from matching.indexwriter import main as index_command
 from matching.partners import wiring as partners
 from matching.policies import wiring as policies
 from matching.proposing import Market, Proposer
+from matching.rescoring import Rescorer, Rescoring
 from matching.search import wiring as search
 from matching.settings import MatchingSettings
 from matching.usecases import Matching, SecondLooks
@@ -108,17 +109,28 @@ def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:
 
 def _index(chassis: Chassis[MatchingSettings], market: Market, matching: Matching) -> None:
     """Open the indexes before anything is served or consumed; see to them; finish what is under way at the end."""
+    rescorer = Rescorer(
+        chassis.repository("rescoring", Rescoring),
+        market.needs,
+        matching.look_anew,
+        matching.all_listings_changed,
+        lambda: market.engine.model.version,
+        chassis.clock,
+    )
+    chassis.due(rescorer.records, rescorer.due)
+    chassis.background("model", rescorer.watch)
     kept = indexes(
         chassis,
         market.engine,
         (market.followed_needs, market.followed_results),
         may_write=writes_inside(chassis.settings),
-        on_adopted=matching.everything_changed,
+        on_adopted=rescorer.taken_up,
     )
     chassis.on_start(_know_units)
     chassis.on_start(kept.start)
     chassis.on_stop(kept.stop)
     chassis.ready_when("index", kept.ready)
+    chassis.ready_when("model", kept.model_ready)
 
 
 async def _know_units() -> None:

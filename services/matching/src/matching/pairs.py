@@ -63,8 +63,8 @@ class Pair:
         """Both as the engine sees them."""
         return need_item(self.need.id, self.need.content), result_item(self.result.id, self.result.content)
 
-    def proposal(self) -> Proposal:
-        """Return what to propose. Raises ValueError for a pair below the least band."""
+    def proposal(self, scored_by: str = "") -> Proposal:
+        """Return what to propose, and by which model. Raises ValueError for a pair below the least band."""
         band = self.score.band
         if band is None:
             raise ValueError("this pair is below the threshold and must not be proposed")
@@ -86,4 +86,5 @@ class Pair:
             reasons=reasons,
             gaps=gaps,
             constraints=self.checks if quote else (),
+            scored_by=scored_by,
         )

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import batched
 from typing import Final
 
@@ -73,6 +74,8 @@ class _Selection:
     admissible: tuple[str, ...]
     """All that were looked at and may be proposed, best first."""
     barred: frozenset[str]
+    scored_by: str
+    """Version of the model."""
 
 
 type Begun = tuple[list[Match], Copy[NeedContent]]
@@ -144,13 +147,20 @@ class Proposer:
             await self._remind(need_id, next_day(market.clock.now()))
         opened = [pair for pair in selection.chosen if pair.result.id in plan.open]
         written = await together(
-            self._keeper.make_open(latest.get(pair.result.id), pair.basis, pair.proposal) for pair in opened
+            self._keeper.make_open(
+                latest.get(pair.result.id),
+                pair.basis,
+                partial(pair.proposal, selection.scored_by),
+                scored_by=selection.scored_by,
+            )
+            for pair in opened
         )
         proposed = [pair for pair, wrote in zip(opened, written, strict=True) if wrote]
         await self._take_back(selection, latest, plan.kept)
         return not proposed or await self._unchanged(selection, proposed)
 
     async def _select(self, need: Copy[NeedContent], latest: dict[str, Match]) -> _Selection:
+        scored_by = self._market.engine.model.version
         everything, never = await asyncio.gather(
             self.rank(need, latest), self._market.barred_around(need.content.party)
         )
@@ -168,7 +178,7 @@ class Proposer:
             chosen = choose((pair.candidate for pair in pairs.values()), self._market.rules)
             if len(chosen) == self._market.rules.per_need:
                 break
-        return _Selection(need, tuple(pairs[id] for id in chosen), tuple(pairs), never)
+        return _Selection(need, tuple(pairs[id] for id in chosen), tuple(pairs), never, scored_by)
 
     def _plan(self, selection: _Selection, latest: dict[str, Match], existing: Sequence[Match]) -> Plan:
         chosen = [pair.result.id for pair in selection.chosen]

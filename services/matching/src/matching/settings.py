@@ -61,6 +61,19 @@ class MatchingSettings(ServiceSettings):
         "apart = a process of its own, `python -m matching index`",
         examples=["apart"],
     )
+    model_file: str = Field(
+        "",
+        description="`python -m matching fit` 写出的模型文件；空 = 随服务所带的模型 / "
+        "the model file that `python -m matching fit` wrote; empty = the model that comes with the service",
+        examples=["/etc/qianqiao/matching-model.bin"],
+    )
+    model_look_s: float = Field(
+        30.0,
+        ge=0.1,
+        le=3600,
+        description="每隔多少秒看一次模型文件是否换了 / seconds between looks at whether the model file was replaced",
+        examples=[30],
+    )
     search_fresh_s: float = Field(
         1.0,
         ge=0,

@@ -113,12 +113,8 @@ class Upkeep:
         place: Place | None = None,
         elsewhere: Elsewhere | None = None,
         may_write: bool = True,
-        on_adopted: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Without a place, here or elsewhere, the index ends with the process.
-
-        `on_adopted` is told when another model has come to count.
-        """
+        """Without a place, here or elsewhere, the index ends with the process."""
         self.follower = follower
         self.name = follower.name
         self._shelf = shelf
@@ -126,7 +122,6 @@ class Upkeep:
         self._elsewhere = elsewhere
         self._store = ""
         self._may_write = may_write
-        self._on_adopted = on_adopted
         self._model = shelf.model
         self._building: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
@@ -162,6 +157,7 @@ class Upkeep:
     async def tick(self) -> None:
         """See to what there is to see to now. Never raises but for the store."""
         await self._end_build()
+        self._score_as_told()
         self._look_for_damage()
         if self._shelf.damage is not None and self._place is not None and not self.writes:
             self._place.suspect()
@@ -182,6 +178,12 @@ class Upkeep:
     def adopt(self, model: Model) -> None:
         """Have items analysed with this model from now on; what is there is read until a new index has been built."""
         self._model = model
+
+    def _score_as_told(self) -> None:
+        """Take up a model that differs in nothing but how it scores: no index has to be built for it."""
+        shelf, model = self._shelf, self._model
+        if shelf.model is not model and (shelf.index is None or shelf.model.baked_version == model.baked_version):
+            shelf.score_with(model)
 
     def check_ready(self) -> None:
         """Raise IndexBeingRebuilt, with how far it is, where nothing can be read."""
@@ -262,7 +264,6 @@ class Upkeep:
             await _close(self._shelf.stand_on(index))
             return
         shadow = self._shelf.successor(self._model, index)
-        adopted = self._shelf.model.baked_version != self._model.baked_version
         if not self._shelf.readable:
             self._shelf.become(shadow)
             if not self.follower.resume():
@@ -274,8 +275,6 @@ class Upkeep:
         self._open = current
         await _close(before)
         log.info("index opened", index=self.name, items=index.size, position=index.position, writes=self.writes)
-        if adopted and self._on_adopted is not None:
-            await self._on_adopted()
 
     # ---- damage -----------------------------------------------------------------------------------------------------
 
@@ -360,8 +359,6 @@ class Upkeep:
             await asyncio.to_thread(self._place.tidy)
         seconds = round(time.monotonic() - progress.began, 3)
         log.info("index built", index=self.name, why=why, items=index.size, seconds=seconds)
-        if why == "outdated" and self._on_adopted is not None:
-            await self._on_adopted()
 
     async def _promote(self, path: Path | None, index: CandidateIndex) -> None:
         self._anew = None

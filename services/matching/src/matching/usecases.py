@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from qianqiao_chassis.clock import Clock
@@ -22,6 +22,7 @@ from matching.together import together
 
 _PAGE: Final = 200
 _SIDE_BY_SIDE: Final = 4
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Refill(Protocol):
@@ -175,13 +176,15 @@ class Matching:
             needs = [need async for need in self.market.needs.of_party(owner)]
             await self._refresh_all([need.id for need in needs if need.is_open])
 
-    async def everything_changed(self) -> None:
-        """Pairs are scored anew: have every open need looked at."""
-        after = ""
-        while page := await self.market.needs.changed(None, after, _PAGE):
-            copies = await self.market.needs.with_status(page)
-            await together(self.second.name(need.id) for need in copies if need.is_open)
-            after = page[-1].key
+    async def look_anew(self, needs: Sequence[str]) -> None:
+        """Pairs are scored anew: bring these needs up to date, and tell those that find nothing any more."""
+        await self._refresh_all(needs)
+        await self.abstainer.tell(needs)
+
+    async def all_listings_changed(self) -> None:
+        """Pairs are scored anew: see to what else depends on listings."""
+        for others in self.on_listings:
+            await others(_BEGINNING, self.now())
 
     # ---- timers ----------------------------------------------------------------------------------------------------
 

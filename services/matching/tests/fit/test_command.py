@@ -134,3 +134,19 @@ def test_a_figure_that_is_not_reached_is_about_its_pair_only() -> None:
     assert Verdict(need, "r1", False, NOON, "constraint_unmet").is_about_the_pair_only
     assert not Verdict(need, "r1", False, NOON, "off_strategy").is_about_the_pair_only
     assert not Verdict(need, "r1", True, NOON).is_about_the_pair_only
+
+
+def test_a_lexicon_is_learnt_where_enough_is_said_in_both_languages(tmp_path: Path, fitted: Path) -> None:
+    assert read(fitted).lexicon is None
+    words = {"轴承": "bearing", "阀门": "valve", "电机": "motor", "焊缝": "weld", "涂层": "coating", "齿轮": "gear"}
+    lines = []
+    for item in RESULTS:
+        english = [word for zh, word in words.items() if zh in item.title]
+        lines.append({**line_of(item), "title_en": " ".join([*english, "process"]), "keywords_en": english})
+    out = tmp_path / "model.bin"
+    assert main(["--results", written(tmp_path / "results.jsonl", lines), "--out", str(out)]) == 0
+    lexicon = read(out).lexicon
+    assert lexicon is not None
+    assert lexicon.translations("bear")[0][0] == "轴承"
+    origin = json.loads(Path(f"{out}.report.json").read_text(encoding="utf-8"))["origin"]
+    assert origin["lexicon"] == lexicon.version

@@ -51,7 +51,7 @@ def expanded(counts: Mapping[str, float], lexicon: Lexicon) -> dict[str, Expande
 
 
 def _translated(word: str, count: float, lexicon: Lexicon) -> Iterator[tuple[str, float]]:
-    parts = [word] if is_han(word) or lexicon.translations(word) else list(english_terms([word]))
+    parts = [word] if is_han(word) or lexicon.weight(word) is not None else list(english_terms([word]))
     for part in parts:
         weight = (lexicon.weight(part) or 0.0) * count / len(parts)
         for translation, share in lexicon.translations(part):

@@ -51,10 +51,20 @@ class Lexicon:
     def translations(self, word: str) -> Sequence[tuple[str, float]]:
         """Return up to three words of the other language with their shares; empty for an unknown word.
 
-        `word` is a word as the analyzer makes it: an English stem or a Chinese word.
+        `word` is a word as the analyzer makes it: an English stem or a Chinese word. A compound (long-term) that is
+        unknown as a whole is translated in its parts, each for its share of it.
         """
         entry = self._entries.get(word)
-        return entry.translations if entry else ()
+        if entry:
+            return entry.translations
+        parts = [] if is_han(word) else list(english_terms([word]))
+        if len(parts) < 2:
+            return ()
+        found: dict[str, float] = {}
+        for part in parts:
+            for translation, share in self._entries[part].translations if part in self._entries else ():
+                found[translation] = found.get(translation, 0.0) + share / len(parts)
+        return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
 
     def weight(self, word: str) -> float | None:
         """Return how much a word says, by how few pairs it is in (natural logarithm); None for an unknown word."""

@@ -30,6 +30,8 @@ HAN: Final = _HAN
 LATIN: Final = r"[a-z0-9\u00b5\u0370-\u03ff]+(?:[.\-_/+][a-z0-9\u00b5\u0370-\u03ff]+)*"
 """A run of letters and digits in folded text, as a regular expression."""
 RUN_LIMIT: Final = _RUN_LIMIT
+TEXT_LIMIT: Final = _TEXT_LIMIT
+"""Characters of a field that are read."""
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
 
 

@@ -91,6 +91,23 @@ def _words(*, keep_length: bool) -> _Words:
     return _Words(found, re.compile("|".join(sorted(found, key=lambda form: (-len(form), form)))))
 
 
+def exchanged_characters() -> frozenset[str]:
+    """Return every character that is compared as another one, or may be."""
+    return frozenset(_characters()) | {form for form in _forms() if len(form) == 1}
+
+
+def exchanged_beginnings() -> frozenset[str]:
+    """Return the two characters with which words begin that may be exchanged in a text without such characters."""
+    return frozenset(form[:2] for form in _forms())
+
+
+def _forms() -> Iterator[str]:
+    for keep_length in (True, False):
+        for form, word in _words(keep_length=keep_length).by_form.items():
+            if not (word.traditional and _traditional().search(word.as_written)):
+                yield form
+
+
 _NOT_HAN: Final = re.compile("[^\u3400-\u9fff]")
 
 

@@ -12,17 +12,17 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from matching.engine import kernels
 from matching.engine.index.port import IndexDamagedError
 from matching.engine.items import Embedding, Facets
 
 type Integers = npt.NDArray[np.int64]
 type Keys = npt.NDArray[np.uint16]
-type Bytes = npt.NDArray[np.uint8]
 
 FORMAT: Final = 1
 """Number of this format, the first byte of every vector."""
@@ -52,7 +52,6 @@ _HEADER: Final = np.dtype(
 _STRUCT: Final = struct.Struct("<4B4H2B2HfI4H2B4e")
 _SIZE: Final = _HEADER.itemsize
 _GREATEST: Final = 65_000.0
-_YES: Final = np.ones(1, dtype=np.bool_)
 _LEAST_SIZE: Final = _SIZE + 4
 _RESIDUE: Final = zlib.crc32(b"\0\0\0\0")
 """Checksum of anything that is followed by its own checksum."""
@@ -62,21 +61,14 @@ _EPOCH: Final = 719_163
 """Day number of 1970-01-01."""
 
 
-class Group(NamedTuple):
-    """Terms: the section, the key and the code of each."""
-
-    sections: Integers
-    keys: Integers
-    codes: Integers
-
-
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What a vector is made of. What codes, masses and lengths mean is told in vectors.py."""
 
     kind: int
     facets: Facets
-    terms: Group
+    terms: Integers
+    """Each as a number: its section from bit 24 on, its key from bit 8 on, its code."""
     masses: Sequence[float]
     """What it says by words and by pairs; its length as a vector of words and of pairs."""
     lengths: Sequence[int] = (0, 0, 0, 0, 0, 0)
@@ -85,10 +77,11 @@ class Contents:
 
 
 def pack(contents: Contents) -> bytes:
-    """Return the vector."""
+    """Return the vector. Of two terms of a section with one key only one is kept."""
     facets = contents.facets
     sectors, modes = _facet_keys(facets.sectors), _facet_keys(facets.modes)
-    counts, keys, segments = _grouped(contents.terms)
+    terms = np.sort(contents.terms)
+    counts, keys, segments = kernels.grouped(terms)
     embedded = _embedded(contents.embedding)
     title, keywords, body, title_pairs, keyword_pairs, body_pairs = contents.lengths
     header = _STRUCT.pack(
@@ -96,7 +89,7 @@ def pack(contents: Contents) -> bytes:
         contents.kind,
         len(sectors) // 2,
         len(modes) // 2,
-        *counts,
+        *counts.tolist(),
         len(segments) // 2,
         _schemes(facets.sectors),
         facets.trl or 0,
@@ -108,31 +101,8 @@ def pack(contents: Contents) -> bytes:
         *(min(255, length) for length in (title, title_pairs)),
         *(min(_GREATEST, mass) for mass in contents.masses),
     )
-    data = b"".join((header, sectors, modes, keys, segments, embedded))
+    data = b"".join((header, sectors, modes, keys.astype("<u2", copy=False), segments, embedded))
     return data + zlib.crc32(data).to_bytes(4, "little")
-
-
-def _grouped(group: Group) -> tuple[list[int], bytes, bytes]:
-    """Terms in each section; keys ordered by section and code; and the segments that say how many have which code.
-
-    Of two terms of a section with one key only one is kept.
-    """
-    terms = group.sections << 24 | group.keys << 8 | group.codes
-    terms.sort()
-    same = terms >> 8
-    terms = terms[np.concatenate([_YES[: len(terms)], same[1:] != same[:-1]])]
-    terms = terms & 3 << 24 | (terms & 255) << 16 | terms >> 8 & 0xFFFF
-    terms.sort()
-    kinds = terms >> 16
-    begins = np.flatnonzero(np.concatenate([_YES[: len(kinds)], kinds[1:] != kinds[:-1]]))
-    starting = kinds[begins].tolist()
-    ends = [*begins[1:].tolist(), len(terms)]
-    told, sections = bytearray(), [0, 0, 0]
-    for kind, begin, end in zip(starting, begins.tolist(), ends[: len(starting)], strict=True):
-        sections[kind >> 8] += end - begin
-        for left in range(end - begin, 0, -_RUN):
-            told += bytes((kind & 255, min(_RUN, left)))
-    return sections, terms.astype("<u2").tobytes(), bytes(told)
 
 
 def _facet_keys(codes: frozenset[str]) -> bytes:
@@ -169,10 +139,6 @@ class Vectors:
     begins: Integers
     """Where each vector begins."""
     sizes: Integers
-    codes: Bytes
-    """The code of every term of every vector, in order."""
-    gaps: Integers
-    """By vector: what to take from a term's place for its place among `codes`."""
 
     def __len__(self) -> int:
         return len(self.begins)
@@ -215,22 +181,14 @@ def read(vectors: Sequence[bytes | memoryview], kind: int) -> Vectors:
     header = np.ascontiguousarray(raw[places]).view(_HEADER)[:, 0] if len(vectors) else np.zeros(0, _HEADER)
     if bool(((header["format"] != FORMAT) | (header["kind"] != kind)).any()):
         raise IndexDamagedError("a vector is of another format or kind")
-    return _taken_apart(header, np.frombuffer(joined, dtype="<u2"), begins // 2, sizes // 2)
+    return _laid_out(header, np.frombuffer(joined, dtype="<u2"), begins // 2, sizes // 2)
 
 
-def _taken_apart(header: npt.NDArray[Any], flat: Keys, begins: Integers, sizes: Integers) -> Vectors:
+def _laid_out(header: npt.NDArray[Any], flat: Keys, begins: Integers, sizes: Integers) -> Vectors:
+    """What follows each header has to take the room that the vector has; segments are checked where they are read."""
+    vectors = Vectors(header, flat, begins, sizes)
     terms = header["pairs"].astype(np.int64) + header["pair_words"] + header["words"]
-    segments = header["segments"].astype(np.int64)
-    term_begins = begins + _SIZE // 2 + header["sectors"] + header["modes"]
-    ends = term_begins + terms + segments + header["embedding"] + 2
+    ends = vectors.term_begins + terms + header["segments"] + header["embedding"] + 2
     if bool((ends != begins + sizes).any()):
         raise IndexDamagedError("a vector contradicts its own header")
-    first = term_begins + terms
-    at = np.repeat(first - (np.cumsum(segments) - segments), segments) + np.arange(int(segments.sum()))
-    told = flat[at]
-    counts = (told >> 8).astype(np.int64)
-    owners = np.repeat(np.arange(len(begins)), segments)
-    if bool((np.bincount(owners, weights=counts, minlength=len(begins)) != terms).any()):
-        raise IndexDamagedError("a vector contradicts its own segments")
-    codes = np.repeat((told & 255).astype(np.uint8), counts)
-    return Vectors(header, flat, begins, sizes, codes, term_begins - (np.cumsum(terms) - terms))
+    return vectors

@@ -23,7 +23,7 @@ from matching.engine.statistics import Frequencies, Statistics
 
 _MAGIC: Final = b"QQMODEL1"
 _FORMAT: Final = 1
-_LARGEST: Final = 1 << 27
+LARGEST: Final = 1 << 27
 _START: Final = len(_MAGIC) + 8
 _SECTIONS: Final = ("word_hashes", "word_counts", "pair_hashes", "pair_counts", "lexicon")
 
@@ -59,7 +59,7 @@ def to_bytes(model: Model) -> bytes:
 
 def from_bytes(data: bytes, read_lexicon: ReadLexicon = Lexicon.from_bytes) -> Model:
     """Return the model that a file holds. Raises ModelDamagedError."""
-    if len(data) > _LARGEST or data[: len(_MAGIC)] != _MAGIC:
+    if len(data) > LARGEST or data[: len(_MAGIC)] != _MAGIC:
         raise ModelDamagedError("not a model of this format")
     rest = data[len(_MAGIC) + 4 :]
     if zlib.crc32(rest).to_bytes(4, "little") != data[len(_MAGIC) : len(_MAGIC) + 4]:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from matching.bilingual.expansion import expanded
 from matching.engine.analyzer import fold, is_han, tokens
-from matching.engine.features import SHARE_STEPS, meet_results, term_of, word_parts
+from matching.engine.features import SHARE_STEPS, meet, term_of, word_parts
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, read
 from matching.engine.model import Model
@@ -110,6 +110,8 @@ class Asked:
             for (field, token), word in zip(found, known, strict=True)
         ]
         self._often = Counter(place.term for place in self._places)
+        self._worth = {place.term: place.weight * min(CAP, self._often[place.term]) for place in self._places}
+        self._telling = [place for place in self._places if place.weight and is_known(place.word)]
         self._translated = _translated(self._places, model)
 
     def coverages(
@@ -130,10 +132,8 @@ class Asked:
         if not vectors:
             return []
         results = read(vectors, RESULT)
-        words = meet_results(self._vector, results).words
         scale = SHARE_STEPS * SQUARE * self._mass
-        parts = word_parts(words, results).tolist()
-        for owner, term, part in zip(words.owner.tolist(), words.terms.tolist(), parts, strict=True):
+        for owner, term, part in word_parts(meet(self._vector, results, many_needs=False), results):
             shares[owner][term] = part / scale
         return shares
 
@@ -198,29 +198,36 @@ class Asked:
         """The weightiest runs of words that the result has neither itself nor translated."""
         covered = set(shares) | {self._translated[term][0].term for term in shares if term in self._translated}
         runs: list[list[_Place]] = []
-        for place in self._places:
-            if place.term in covered or not place.weight or not is_known(place.word):
+        worth: list[float] = []
+        field = end = -1
+        for place in self._telling:
+            if place.term in covered:
                 continue
-            if runs and runs[-1][-1].end == place.start and runs[-1][-1].field == place.field:
+            if place.start == end and place.field == field:
                 runs[-1].append(place)
+                worth[-1] += self._worth[place.term]
             else:
                 runs.append([place])
+                worth.append(self._worth[place.term])
+            field, end = place.field, place.end
         gaps: list[Phrase] = []
         told: set[int] = set()
-        for run in sorted(runs, key=lambda run: (-self._worth(run), run[0].start)):
-            share = self._worth([place for place in run if place.term not in told])
-            text = self._texts[run[0].field]
-            if len(gaps) == most or share < _LEAST_GAP:
+        for at in sorted(range(len(runs)), key=lambda at: -worth[at])[: 4 * most]:
+            run = runs[at]
+            terms = {place.term for place in run} - told
+            share, text = self._sum(terms), self._texts[run[0].field]
+            if len(gaps) == most:
                 break
-            told |= {place.term for place in run}
+            if share < _LEAST_GAP:
+                continue
+            told |= terms
             if _find(text.folded[run[0].start : run[-1].end], texts) is None:
                 said = text.original[run[0].start : run[-1].end]
                 gaps.append(Phrase(said, _FIELDS[run[0].field], share, text.sentence(run[0].start), None))
         return tuple(gaps)
 
-    def _worth(self, run: Sequence[_Place]) -> float:
-        weights = {place.term: place.weight * min(CAP, self._often[place.term]) for place in run}
-        return sum(weights.values()) / self._mass
+    def _sum(self, terms: set[int]) -> float:
+        return sum(self._worth[term] for term in sorted(terms)) / self._mass
 
 
 def _translated(places: Sequence[_Place], model: Model) -> dict[int, tuple[_Place, str]]:

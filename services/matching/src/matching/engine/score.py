@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from matching.engine.features import Floats, absolute, local, meet_needs, meet_results, relative
-from matching.engine.layout import NEED, RESULT, read
+from matching.engine.features import Floats, compared, meet, relative
+from matching.engine.layout import NEED, RESULT, Vectors, read
 from matching.engine.model import COVERAGES, FACETS, Calibration, Model
 
 _DIGITS: Final = 4
@@ -58,12 +58,7 @@ def score_results(need: bytes, results: Sequence[bytes | memoryview], model: Mod
         return []
     calibration = model.calibration
     asked, offered = read([need], NEED), read(results, RESULT)
-    meeting = meet_results(asked, offered)
-    features = absolute(meeting, asked, offered)
-    bounds = probabilities(features | _alone(len(results)), calibration)
-    # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
-    features |= relative(features, bounds >= calibration.propose_from)
-    return _scores(features | local(meeting, asked, offered), calibration)
+    return _scores(_beside_each_other(asked, offered, calibration), calibration)
 
 
 def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
@@ -74,9 +69,8 @@ def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model
     if not needs:
         return []
     asked, offered = read(needs, NEED), read([result], RESULT)
-    meeting = meet_needs(asked, offered)
-    features = absolute(meeting, asked, offered) | _alone(len(needs))
-    return _scores(features | local(meeting, asked, offered), model.calibration)
+    features = compared(meet(asked, offered, many_needs=True), asked, offered, alone=True)
+    return _scores(features | _alone(len(needs)), model.calibration)
 
 
 def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> dict[str, Floats]:
@@ -84,11 +78,14 @@ def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model
 
     Raises IndexDamagedError.
     """
-    asked, offered = read([need], NEED), read(results, RESULT)
-    meeting = meet_results(asked, offered)
-    features = absolute(meeting, asked, offered)
-    bounds = probabilities(features | _alone(len(results)), model.calibration)
-    return features | relative(features, bounds >= model.calibration.propose_from) | local(meeting, asked, offered)
+    return _beside_each_other(read([need], NEED), read(results, RESULT), model.calibration)
+
+
+def _beside_each_other(need: Vectors, results: Vectors, calibration: Calibration) -> dict[str, Floats]:
+    features = compared(meet(need, results, many_needs=False), need, results, alone=False)
+    bounds = probabilities(features | _alone(len(results)), calibration)
+    # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
+    return features | relative(features, bounds >= calibration.propose_from)
 
 
 def _alone(pairs: int) -> dict[str, Floats]:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from matching.engine.bulk import Bulk, Made
 from matching.engine.index.port import CandidateIndex, Entry, Held, IndexDamagedError, NotTheWriterError, Versions
 from matching.engine.items import Item
 from matching.engine.model import Model
@@ -54,6 +55,7 @@ class Shelf:
         self._settling = _Fresh()
         self._busy: asyncio.Lock = asyncio.Lock()
         self._settled = 0
+        self._ahead: dict[str, tuple[Item, Made]] = {}
         self.damage: IndexDamagedError | None = None
         """What was found to be wrong with the index; nothing is read from it any more."""
 
@@ -112,6 +114,12 @@ class Shelf:
         self.damage = damage
         return IndexBeingRebuilt(str(damage))
 
+    def score_with(self, model: Model) -> None:
+        """Score with this model from now on. ValueError where what is held was made with another one."""
+        if self._index is not None and model.baked_version != self._model.baked_version:
+            raise ValueError("its vectors were made with another model")
+        self._model = model
+
     def successor(self, model: Model, index: CandidateIndex) -> "Shelf":
         """Return an empty shelf of the same kind."""
         return Shelf(self._analyse, model, index)
@@ -162,8 +170,20 @@ class Shelf:
         """Return what is to be held of an item; None where its content is not known, or of no use."""
         if item is None or not is_open:
             return Entry(id, versions, is_open, {}, b"")
-        analysed = self._analyse(item, self._model)
-        return Entry(id, versions, True, analysed.found_by, analysed.vector)
+        before, made = self._ahead.pop(id, (None, None))
+        if made is None or before != item:
+            analysed = self._analyse(item, self._model)
+            made = Made(analysed.vector, analysed.found_by)
+        return Entry(id, versions, True, made.found_by, made.vector)
+
+    def bulk(self) -> Bulk:
+        """Return what analyses many items for `prepare`; the caller closes it."""
+        return Bulk(self._analyse, self._model)
+
+    async def prepare(self, items: Sequence[Item], bulk: Bulk) -> None:
+        """Have these analysed before `entry` asks for them; what was prepared before and not asked for is dropped."""
+        made = await bulk.made(items)
+        self._ahead = {item.id: (item, each) for item, each in zip(items, made, strict=True)}
 
     def put(self, entry: Entry) -> None:
         """Hold this in place of whatever is held under its id. Versions are the caller's to compare."""

@@ -17,11 +17,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.engine import weights
+from matching.engine import kernels, weights
 from matching.engine.analyzer import is_han
 from matching.engine.items import Item
+from matching.engine.kernels import COUNT_BITS as COUNT_BITS
 from matching.engine.tables import table
-from matching.engine.texts import FIELD_BITS, PAIR_BITS, Text, pair_code, pair_key, pair_of
+from matching.engine.texts import IS_HAN, Text, pair_code, pair_key, pair_of
 from matching.engine.vocabulary import Vocabulary, Word, term_hash
 
 type Integers = npt.NDArray[np.int64]
@@ -40,16 +41,8 @@ words of a long text would otherwise drown the few telling ones."""
 SQUARE: Final = STEPS * STEPS
 """Squares of a step to the square of a nat."""
 PAIR: Final = 2
-COUNT_BITS: Final = 13
-_SLOT_BITS: Final = 19
-_SLOTS: Final = 1 << _SLOT_BITS
-"""Pairs whose level is kept at hand; eight MB."""
-_CODE: Final = (1 << PAIR_BITS) - 1
-_FIELD: Final = (1 << FIELD_BITS) - 1
-_FIRST_WORD: Final = 1 << 16 + FIELD_BITS
-"""Added to the numbers of words, so that they come after the hashes of pairs."""
-_BY_FIELD: Final = np.array([1 << 2 * COUNT_BITS, 1 << COUNT_BITS, 1, 0], dtype=np.int64)
-_SPREAD: Final = 0x9E3779B97F4A7C15
+_SLOTS: Final = 1 << 21
+"""Pairs whose level is kept at hand; at most 17 MB, of which only what is used takes memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +66,39 @@ class Frequencies:
 class Terms:
     """The different terms of a text: its pairs of characters, ascending by hash, and from `first_word` on its words."""
 
-    counts: Integers
-    """How often each stands in title, keywords and body, COUNT_BITS each."""
-    keys: Integers
-    """16-bit hashes; two pairs of the same hash are one."""
-    levels: Integers
-    """Weights in steps, 0 for what says too little to count."""
+    facts: Integers
+    """What is known of each, in rows: see kernels.COUNTS."""
     first_word: int
     words: list[str]
-    is_pair: Integers
-    """Of each word: 1 for one of two Chinese characters."""
-    pair_levels: Integers
-    """Of each word: what it counts for among the pairs, if it is none."""
     weights: Floats
     """Of each word: nats of information."""
-    hashes: Integers
-    """Of each word: 32 bits."""
-    codes: Integers
-    """Of each pair: its number, see texts.py."""
+
+    @property
+    def counts(self) -> Integers:
+        """How often each stands in title, keywords and body, COUNT_BITS each."""
+        counts: Integers = self.facts[kernels.COUNTS]
+        return counts
+
+    @property
+    def levels(self) -> Integers:
+        """Weights in steps, 0 for what says too little to count."""
+        levels: Integers = self.facts[kernels.LEVELS]
+        return levels
+
+    @property
+    def pair_levels(self) -> Integers:
+        """Of each word: what it counts for among the pairs, if it is none."""
+        return self.facts[kernels.PAIR_LEVELS, self.first_word :]
+
+    @property
+    def hashes(self) -> Integers:
+        """Of each word: 32 bits."""
+        return self.facts[kernels.HASHES, self.first_word :]
+
+    @property
+    def codes(self) -> Integers:
+        """Of each pair: its number, see texts.py."""
+        return self.facts[kernels.NUMBERS, : self.first_word]
 
 
 class Statistics:
@@ -103,8 +111,7 @@ class Statistics:
         self.version = f"statistics/{self._digest()}" if documents else weights.VERSION
         self._lock = threading.Lock()
         self._vocabulary = Vocabulary(self.word)
-        self._codes = np.full(_SLOTS, -1, dtype=np.int64)
-        self._levels = np.zeros(_SLOTS, dtype=np.int64)
+        self._pairs = np.zeros(_SLOTS, dtype=np.int64)
 
     def _digest(self) -> str:
         digest = zlib.crc32(weights.VERSION.encode() + self.documents.to_bytes(8, "little"))
@@ -114,21 +121,24 @@ class Statistics:
 
     def word_weight(self, word: str) -> float:
         """Return what a word says, in nats of information; always above zero."""
-        return self._smoothed(weights.word_weight(word), self.words.of(term_hash(word)))
+        background = weights.word_weight(word)
+        return self._smoothed(background, self.words.of(term_hash(word))) if self.documents else background
 
     def pair_weight(self, pair: str) -> float:
         """Return what a pair of neighbouring characters says; always above zero."""
-        return self._smoothed(weights.bigram_weight(pair), self.pairs.of(pair_code(pair)))
+        background = weights.bigram_weight(pair)
+        return self._smoothed(background, self.pairs.of(pair_code(pair))) if self.documents else background
 
     def word(self, word: str) -> Word:
         """Return what is known of a word."""
         hash, weight = term_hash(word), self.word_weight(word)
         searched = weight / 2 if self.documents and not self.words.of(hash) else weight  # stands in no document
-        if is_han(word) and len(word) == PAIR:
+        written_in_han = is_han(word)
+        if written_in_han and len(word) == PAIR:
             pair_level = level_of(self.pair_weight(word))
             return Word(pair_key(word), level_of(weight) if pair_level else 0, True, pair_level, hash, searched)
         level = level_of(weight)
-        return Word(hash >> 16, level, False, 0 if is_han(word) else min(level, PAIR_MOST_LEVEL), hash, searched)
+        return Word(hash >> 16, level, False, 0 if written_in_han else min(level, PAIR_MOST_LEVEL), hash, searched)
 
     def known(self, words: Sequence[str]) -> list[Word]:
         """Return what is known of words; their weights are left out (0)."""
@@ -138,46 +148,27 @@ class Statistics:
 
     def read(self, text: Text) -> Terms:
         """Weigh the terms of a text."""
-        pairs = text.pairs()
         with self._lock:
-            words = self._vocabulary.occurrences(text.words)
-            words += _FIRST_WORD
-            words_low = words & _FIELD
-            occurrences = np.concatenate([pairs, (words - words_low << PAIR_BITS) + words_low])
-            occurrences.sort()
-            numbers, counts = _counted(occurrences)
-            first_word = int(np.searchsorted(numbers, _FIRST_WORD << PAIR_BITS - FIELD_BITS))
-            codes = numbers[:first_word] & _CODE
-            ids = (numbers[first_word:] >> PAIR_BITS) - (_FIRST_WORD >> FIELD_BITS)
-            facts = self._vocabulary.facts[ids].T
-            return Terms(
-                counts,
-                np.concatenate([numbers[:first_word] >> PAIR_BITS, facts[0]]),
-                np.concatenate([self._pair_levels(codes), facts[1]]),
-                first_word,
-                self._vocabulary.names(ids),
-                facts[2],
-                facts[3],
-                self._vocabulary.weights[ids],
-                facts[4],
-                codes,
-            )
+            known = self._vocabulary
+            found = kernels.occurrences(text.points, *text.bounds, IS_HAN, known.numbers(text.words))
+            found.sort()
+            facts, pairs, unknown = kernels.counted(found, known.facts, self._pairs)
+            if unknown:
+                self._weigh(facts[:, :pairs])
+            numbers = facts[kernels.NUMBERS, pairs:]
+            return Terms(facts, pairs, known.names(numbers), known.weights[numbers])
 
-    def _pair_levels(self, codes: Integers) -> Integers:
-        """Levels of pairs, most of them from a table of what was worked out before."""
-        slots = (codes.view(np.uint64) * np.uint64(_SPREAD)) >> np.uint64(64 - _SLOT_BITS)
-        found: Integers = self._levels[slots]
-        for at in np.flatnonzero(self._codes[slots] != codes).tolist():
-            slot, code = int(slots[at]), int(codes[at])
-            if self._codes[slot] != code:
-                self._codes[slot], self._levels[slot] = code, level_of(self.pair_weight(pair_of(code)))
-            found[at] = self._levels[slot]
-        return found
+    def _weigh(self, pairs: Integers) -> None:
+        """Work out the levels that were not at hand."""
+        codes, levels = pairs[kernels.NUMBERS], pairs[kernels.LEVELS]
+        for at in np.flatnonzero(levels == kernels.UNKNOWN).tolist():
+            code = int(codes[at])
+            level = level_of(self.pair_weight(pair_of(code)))
+            kernels.keep(code, level, self._pairs)
+            levels[at] = level
 
     def _smoothed(self, background: float, frequency: float) -> float:
         """A term's weight after the platform's documents were seen; the background counts as some documents more."""
-        if not self.documents:
-            return background
         prior = float(_LEARN["prior_documents"])
         share = (frequency + prior * math.exp(-background)) / (self.documents + prior)
         # No more than a term says that half a document has, or than the background makes of it.
@@ -203,17 +194,6 @@ class Statistics:
 def level_of(weight: float) -> int:
     """Return a weight in steps; 0 for one that says too little to count."""
     return min(MOST_LEVEL, round(weight * STEPS)) if weight >= _LEAST else 0
-
-
-def _counted(occurrences: Integers) -> tuple[Integers, Integers]:
-    """Numbers and counts of the terms in sorted occurrences; those of one hash (or word) are one."""
-    kinds = occurrences >> PAIR_BITS + FIELD_BITS
-    new = np.ones(len(kinds), dtype=np.bool_)
-    np.not_equal(kinds[1:], kinds[:-1], out=new[1:])
-    begins = np.flatnonzero(new)
-    if not begins.size:
-        return begins, begins
-    return occurrences[begins] >> FIELD_BITS, np.add.reduceat(_BY_FIELD[occurrences & _FIELD], begins)
 
 
 class _Counting:

@@ -4,6 +4,7 @@ The same terms as analyzer.words and analyzer.bigrams give (a test says so), wit
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -11,26 +12,20 @@ import numpy as np
 import numpy.typing as npt
 import rjieba
 
-from matching.engine import folding
-from matching.engine.analyzer import HAN, LATIN, RUN_LIMIT, fold, stem
+from matching.engine import folding, kernels
+from matching.engine.analyzer import HAN, LATIN, RUN_LIMIT, TEXT_LIMIT, fold, stem
 from matching.engine.items import Item
+from matching.engine.kernels import POINT_BITS, A, B, Points
 from matching.engine.tables import word_set
-
-type Integers = npt.NDArray[np.int64]
 
 _NOT_HAN: Final = re.compile(rf"[^{HAN}]+")
 _LATIN: Final = re.compile(LATIN)
+_STOP: Final = word_set("analyzer", "stop")
 _RUN_OF_HAN: Final = re.compile(f"[{HAN}]+")
 NEXT_FIELD: Final = "|"
 """Stands between the words of two fields; no word."""
 BREAK: Final = "\n"
 """Stands where words are not neighbours; no word."""
-FIELD_BITS: Final = 2
-POINT_BITS: Final = 18
-PAIR_BITS: Final = 2 * POINT_BITS
-"""Bits of the number that stands for a pair: its two code points. Above them stands its hash."""
-_A: Final = 0x9E3779B1
-_B: Final = 0x85EBCA77
 _LAST_POINT: Final = (1 << POINT_BITS) - 1
 
 
@@ -42,7 +37,8 @@ def _is_han() -> npt.NDArray[np.bool_]:
     return is_han
 
 
-_IS_HAN: Final = _is_han()
+IS_HAN: Final = _is_han()
+"""Whether a Chinese character, by code point; none stands behind."""
 
 
 def pair_code(pair: str) -> int:
@@ -57,7 +53,45 @@ def pair_of(code: int) -> str:
 
 def pair_key(pair: str) -> int:
     """Return the 16-bit hash of a pair."""
-    return ((ord(pair[0]) * _A + ord(pair[1]) * _B) & 0xFFFFFFFF) >> 16
+    return ((ord(pair[0]) * A + ord(pair[1]) * B) & 0xFFFFFFFF) >> 16
+
+
+def _becomes() -> Points:
+    """By code point: what a character is compared as, 0 where that depends on its neighbours or is more than one.
+
+    Only what a technical text is usually written with; for all else `fold` is asked. None of these characters combines
+    with a neighbour when a text is normalised, and only a capital sigma is lowered by its place in a word.
+    """
+    table = np.zeros(1 << POINT_BITS, dtype=np.uint32)
+    for begin, end in _USUAL:
+        for point in range(begin, end):
+            is_plain = unicodedata.combining(chr(point)) == 0 and chr(point) not in "\u03a3"
+            if is_plain and len(folded := fold(chr(point))) == 1 and unicodedata.combining(folded) == 0:
+                table[point] = ord(folded)
+    for begin, end in _HAN_AS_IT_IS:
+        table[begin:end] = np.arange(begin, end)
+    table[[ord(character) for character in folding.exchanged_characters()]] = 0
+    return table
+
+
+_USUAL: Final = (
+    (0x09, 0x7F),
+    (0xA0, 0x100),
+    (0x391, 0x3D0),
+    (0x2010, 0x2028),
+    (0x2030, 0x2060),
+    (0x2100, 0x2150),
+    (0x2190, 0x2300),
+    (0x2460, 0x2500),
+    (0x25A0, 0x2600),
+    (0x3000, 0x3030),
+    (0xFF01, 0xFF5F),
+)
+_HAN_AS_IT_IS: Final = ((0x3400, 0x4DC0), (0x4E00, 0xA000))
+_BECOMES: Final = _becomes()
+_BEGINS: Final = np.array(
+    sorted(map(pair_code, (form for form in folding.exchanged_beginnings() if len(form) == 2))), dtype=np.int64
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +103,46 @@ class Text:
 
     fields: tuple[str, str, str]
     words: list[str]
+    points: Points
+    """The code points of all fields, a line break between two."""
 
     @classmethod
     def of(cls, item: Item) -> Self:
         """Read an item."""
-        title, keywords, body = (_compared(fold(text)) for _, text in item.fields)
-        fields, stop = (title, keywords, body), word_set("analyzer", "stop")
-        words: list[str] = rjieba.cut(NEXT_FIELD.join([_NOT_HAN.sub(BREAK, text) for text in fields]))
-        for text in fields:
-            words.append(NEXT_FIELD)
-            words += [stem(run) for run in _LATIN.findall(text) if len(run) <= RUN_LIMIT and run not in stop]
-        return cls(fields, words)
+        (_, title), (_, keywords), (_, body) = item.fields
+        written = (title[:TEXT_LIMIT], keywords[:TEXT_LIMIT], body[:TEXT_LIMIT])
+        points = _points(BREAK.join(written))
+        if kernels.folded(points, _BECOMES, _BEGINS):
+            fields = _divided(_string(points), len(written[0]), len(written[1]))
+        else:
+            fields = (_compared(fold(title)), _compared(fold(keywords)), _compared(fold(body)))
+            points = _points(BREAK.join(fields))
+        text = cls(fields, [], points)
+        han = kernels.parted(points, *text.bounds, IS_HAN, ord(BREAK), ord(NEXT_FIELD))
+        text.words.extend(rjieba.cut(_string(han)))
+        for field in fields:
+            text.words.append(NEXT_FIELD)
+            text.words.extend(stem(run) for run in _LATIN.findall(field) if len(run) <= RUN_LIMIT and run not in _STOP)
+        return text
 
-    def pairs(self) -> Integers:
-        """Return every pair of Chinese characters as it stands: hash, code and, lowest, the number of the field."""
-        points = np.frombuffer(BREAK.join(self.fields).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-        han = _IS_HAN.take(points, mode="clip")
-        hashes = points[:-1] * np.uint32(_A)
-        hashes += points[1:] * np.uint32(_B)
-        hashes >>= np.uint32(16)
-        wide = points.astype(np.int64)
-        codes = hashes.astype(np.int64) << PAIR_BITS | wide[:-1] << POINT_BITS | wide[1:]
-        codes <<= FIELD_BITS
-        title = len(self.fields[0]) + 1
-        codes[title:] |= 1
-        codes[title + len(self.fields[1]) + 1 :] += 1
-        return codes[han[:-1] & han[1:]]
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Where the second and the third field begin among the points."""
+        keywords = len(self.fields[0]) + 1
+        return keywords, keywords + len(self.fields[1]) + 1
+
+
+def _points(text: str) -> Points:
+    return np.frombuffer(bytearray(text.encode("utf-32-le", "surrogatepass")), dtype=np.uint32)
+
+
+def _string(points: Points) -> str:
+    return points.tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _divided(text: str, title: int, keywords: int) -> tuple[str, str, str]:
+    body = title + keywords + 2
+    return text[:title], text[title + 1 : body - 1], text[body:]
 
 
 def _compared(folded: str) -> str:

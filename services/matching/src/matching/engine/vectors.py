@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.bilingual.expansion import expanded
-from matching.engine import layout
+from matching.engine import kernels, layout
 from matching.engine.analyzer import is_han
 from matching.engine.items import Item
-from matching.engine.layout import NEED, RESULT, Contents, Group
+from matching.engine.layout import NEED, RESULT, Contents
 from matching.engine.model import Lexicon, Model
-from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, SQUARE, SQUARES, STEPS, Statistics, Terms
+from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, SQUARE, STEPS, Statistics, Terms
 from matching.engine.tables import table
 from matching.engine.texts import Text, pair_key
 
@@ -31,7 +31,7 @@ _WEIGHTS: Final = table("weights")
 _BM25F: Final = _WEIGHTS["bm25f"]
 _FIELDS: Final = [_BM25F["fields"][name] for name in ("title", "keywords", "body")]
 _CANDIDATES: Final = _WEIGHTS["candidates"]
-_KEPT: Final = _WEIGHTS["vector"]
+_MOST: Final[tuple[int, int]] = (_WEIGHTS["vector"]["pairs"], _WEIGHTS["vector"]["words"])
 CAP: Final[int] = _BM25F["query_cap"]
 LEAST_MASS: Final[float] = _BM25F["least_mass"]
 """A need or result that says less, in squares of nats, counts as saying this much."""
@@ -43,7 +43,6 @@ IN_TITLE: Final = 16
 IN_KEYWORDS: Final = 8
 ALSO_PAIR: Final = 128
 _CODES: Final = 32
-_COUNT: Final = (1 << COUNT_BITS) - 1
 _OFTEN: Final = np.array([0, 1, 2, 3, 4, 5, 7, 11], dtype=np.int64)
 """How often a term stands in the body, by the lowest three bits of a result's code."""
 _BODY_CODES: Final = np.searchsorted(_OFTEN, np.arange(1 << COUNT_BITS), side="right").astype(np.int64) - 1
@@ -58,16 +57,21 @@ _OF_CODE: Final = _occurrences()
 """Occurrences in title, keywords and body that a result's code stands for."""
 IN_BODY: Final = _OF_CODE[:, 2] > 0
 """Whether in the body, by a result's code."""
-_WORTH: Final = [float(settings["weight"]) * _OF_CODE[:, at] for at, settings in enumerate(_FIELDS)]
-_K1: Final = float(_BM25F["k1"])
 
 
-def _norms(unit: str) -> tuple[Floats, Floats]:
-    return np.array([[1 - each["b"] for each in _FIELDS]]), np.array([[each["b"] / each[unit] for each in _FIELDS]])
+def _norms(unit: str) -> list[list[float]]:
+    return [[1 - each["b"] for each in _FIELDS], [each["b"] / each[unit] for each in _FIELDS]]
 
 
-WORD_NORMS: Final = _norms("words")
-PAIR_NORMS: Final = _norms("bigrams")
+_FLAT_AND_SLOPE: Final = np.array([_norms("words"), _norms("bigrams")])
+SATURATION: Final = (
+    _FLAT_AND_SLOPE[:, 0].copy(),
+    _FLAT_AND_SLOPE[:, 1].copy(),
+    np.stack([float(settings["weight"]) * _OF_CODE[:, at] for at, settings in enumerate(_FIELDS)]),
+    float(_BM25F["k1"]),
+)
+"""BM25F, as scoring_kernels.saturation takes it: by unit and field what a length is divided by (flat, and for each
+term), by field and result's code what an occurrence is worth, and k1."""
 LOG_STEPS: Final = 64
 _ASKED: Final = np.rint((1 + np.log(np.maximum(1, np.arange(CAP + 1)))) * LOG_STEPS).astype(np.int64)
 LOG_ASKED: Final = _ASKED[np.arange(1 << 8) & 3]
@@ -84,116 +88,63 @@ class Analysed:
 
     vector: bytes
     found_by: Mapping[str, int]
-    _weighted: Sequence[tuple[str, float]]
+    _words: Sequence[str]
+    _worth: Floats
     _searched_with: int
 
     @cached_property
     def heaviest(self) -> Mapping[str, float]:
         """The heaviest words; equal weights in the order of the words, so that the choice is the same everywhere."""
-        return dict(sorted(self._weighted, key=lambda pair: (-pair[1], pair[0]))[: self._searched_with])
+        words, worth, most = self._words, self._worth, self._searched_with
+        if len(words) > most:
+            heavy = np.flatnonzero(worth >= np.partition(worth, -most)[-most])
+            words, worth = [words[at] for at in heavy.tolist()], worth[heavy]
+        weighted = zip(words, worth.tolist(), strict=True)
+        return dict(sorted(weighted, key=lambda pair: (-pair[1], pair[0]))[:most])
 
 
 def query_weights(item: Item, model: Model | None = None) -> dict[str, float]:
     """Return the words of a text with what each is worth: its weight times its capped frequency."""
-    return dict(_weighted((model or Model.shipped()).statistics.read(Text.of(item))))
+    terms = (model or Model.shipped()).statistics.read(Text.of(item))
+    _, _, times = kernels.asked(terms.facts, terms.first_word, CAP, _ASKED, *_MOST)
+    return dict(zip(terms.words, (terms.weights * np.minimum(times, CAP)).tolist(), strict=True))
 
 
 def need_vector(item: Item, model: Model) -> Analysed:
     """Analyse a need. An empty text covers and finds nothing."""
     terms = model.statistics.read(Text.of(item))
-    first = terms.first_word
-    often = _often(terms.counts)
-    codes = terms.levels << 2 | often
-    latin = terms.pair_levels * (1 - terms.is_pair)
-    codes[first:] |= (latin > 0) * ALSO_PAIR
-    worth, latin = SQUARES[terms.levels], SQUARES[latin]
-    asked = worth * often
-    masses = [int(asked[first:].sum()), int(asked[:first].sum()) + int((latin * often[first:]).sum())]
-    group = _kept(Group(_sections(terms), terms.keys, codes), terms.levels)
-    weighted, found_by = _weighted(terms), dict(zip(terms.words, _times(terms.counts[first:]).tolist(), strict=True))
+    group, sums, times = kernels.asked(terms.facts, terms.first_word, CAP, _ASKED, *_MOST)
+    often = np.minimum(times, CAP)
+    words, worth = terms.words, terms.weights * often
+    found_by = dict(zip(words, times.tolist(), strict=True))
     if model.lexicon is not None:
         asked_too = _Translated(model.statistics, model.lexicon)
-        weighted += asked_too.take(terms, often[first:])
+        translations = asked_too.take(terms, often)
+        words, worth = [*words, *translations], np.concatenate([worth, list(translations.values())])
         group = asked_too.beside(group)
-        found_by |= {word: 1 for word, _ in weighted if word not in found_by}
-    told = [max(mass / SQUARE, LEAST_MASS) / MASS_UNIT for mass in masses]
-    told += _lengths(terms, worth, latin, LOG_ASKED[codes])
-    contents = Contents(NEED, item.facets, group, told, embedding=item.embedding)
-    return Analysed(layout.pack(contents), found_by, weighted, _CANDIDATES["terms"])
+        found_by |= {word: 1 for word in translations if word not in found_by}
+    contents = Contents(NEED, item.facets, group, _told(sums), embedding=item.embedding)
+    return Analysed(layout.pack(contents), found_by, words, worth, _CANDIDATES["terms"])
 
 
 def result_vector(item: Item, model: Model) -> Analysed:
     """Analyse a result."""
     terms = model.statistics.read(Text.of(item))
-    first, counts = terms.first_word, terms.counts
-    fields = (counts >> 2 * COUNT_BITS, counts >> COUNT_BITS & _COUNT, counts & _COUNT)
-    codes = (fields[0] > 0) * IN_TITLE | (fields[1] > 0) * IN_KEYWORDS | _BODY_CODES[fields[2]]
-    sections = _sections(terms)
-    stored = terms.levels * (sections != PAIR_WORDS)
-    lengths = [int(field.sum()) for unit in (slice(first, None), slice(first)) for field in (f[unit] for f in fields)]
-    worth, latin = SQUARES[terms.levels], SQUARES[terms.pair_levels * (1 - terms.is_pair)]
-    masses = [int(worth[first:].sum()), int(worth[:first].sum()) + int(latin.sum())]
-    told = [max(mass / SQUARE, LEAST_MASS) / MASS_UNIT for mass in masses]
-    told += _lengths(terms, worth, latin, LOG_OFFERED[codes])
-    group = _kept(Group(sections, terms.keys, codes), stored)
-    contents = Contents(RESULT, item.facets, group, told, lengths, item.embedding)
-    found_by = dict(zip(terms.words, (_times(counts) + fields[0] + fields[1])[first:].tolist(), strict=True))
-    return Analysed(layout.pack(contents), found_by, _weighted(terms), _CANDIDATES["reverse_terms"])
+    group, sums, times = kernels.offered(terms.facts, terms.first_word, _BODY_CODES, LOG_OFFERED, *_MOST)
+    lengths = sums[kernels.COUNTED :].tolist()
+    contents = Contents(RESULT, item.facets, group, _told(sums), lengths, item.embedding)
+    found_by = dict(zip(terms.words, times.tolist(), strict=True))
+    worth = terms.weights * np.minimum(kernels.times(terms.facts, terms.first_word), CAP)
+    return Analysed(layout.pack(contents), found_by, terms.words, worth, _CANDIDATES["reverse_terms"])
 
 
-def _sections(terms: Terms) -> Integers:
-    sections = np.zeros_like(terms.counts)
-    sections[terms.first_word :] = OTHER_WORDS - terms.is_pair
-    return sections
-
-
-def _times(counts: Integers) -> Integers:
-    """How often terms stand in all fields."""
-    times: Integers = (counts >> 2 * COUNT_BITS) + (counts >> COUNT_BITS & _COUNT) + (counts & _COUNT)
-    return times
-
-
-def _often(counts: Integers) -> Integers:
-    return np.minimum(_times(counts), CAP)
-
-
-def _weighted(terms: Terms) -> list[tuple[str, float]]:
-    worth = terms.weights * _often(terms.counts[terms.first_word :])
-    return list(zip(terms.words, worth.tolist(), strict=True))
-
-
-def _kept(group: Group, levels: Integers) -> Group:
-    """What says enough to count; of too many the heaviest."""
-    kept = np.flatnonzero(levels)
-    if len(kept) > _KEPT["words"]:
-        pairs = group.sections[kept] == PAIRS
-        chosen = [_heaviest(kept[pairs], levels, _KEPT["pairs"]), _heaviest(kept[~pairs], levels, _KEPT["words"])]
-        kept = np.concatenate(chosen)
-    return Group(group.sections[kept], group.keys[kept], group.codes[kept])
-
-
-def _heaviest(places: Integers, levels: Integers, most: int) -> Integers:
-    return places[np.argsort(-levels[places], kind="stable")[:most]] if len(places) > most else places
-
-
-def _lengths(terms: Terms, worth: Integers, latin: Integers, damped: Integers) -> list[float]:
-    """The lengths of a text as a vector of words and as one of pairs; a Latin run counts in both."""
-    first, parts = terms.first_word, damped * damped * worth
-    also = damped[first:] * damped[first:] * latin
-    told = [int(parts[first:].sum()), int(parts[:first].sum() + also.sum())]
-    return [math.sqrt(length / SQUARE) / LOG_STEPS for length in told]
-
-
-def saturations(lengths: Floats, norms: tuple[Floats, Floats]) -> Floats:
-    """Return how fully a result covers a term, between 0 and 1, by result (rows) and code (columns).
-
-    BM25F: frequencies over the fields, weighted and normalised by length. `lengths` are terms in title, keywords and
-    body, row by row; `norms` those of what is counted, WORD_NORMS or PAIR_NORMS.
-    """
-    flat, slope = norms
-    shares = 1 / (flat + slope * lengths)
-    value = shares[:, :1] * _WORTH[0] + shares[:, 1:2] * _WORTH[1] + shares[:, 2:] * _WORTH[2]
-    return np.asarray(value / (_K1 + value), dtype=np.float64)
+def _told(sums: Integers) -> list[float]:
+    """What a vector says of its text as a whole: masses and lengths, each by words and by pairs."""
+    masses, lengths = sums[: kernels.LENGTH].tolist(), sums[kernels.LENGTH : kernels.COUNTED].tolist()
+    return [
+        *(max(mass / SQUARE, LEAST_MASS) / MASS_UNIT for mass in masses),
+        *(math.sqrt(length / SQUARE) / LOG_STEPS for length in lengths),
+    ]
 
 
 class _Translated:
@@ -204,7 +155,7 @@ class _Translated:
         self._lexicon = lexicon
         self._codes: dict[tuple[int, int], int] = {}
 
-    def take(self, terms: Terms, often: Integers) -> list[tuple[str, float]]:
+    def take(self, terms: Terms, often: Integers) -> dict[str, float]:
         """Look for the translations of the words of a need; return them with what they are worth."""
         counts = dict(zip(terms.words, often.tolist(), strict=True))
         levels = dict(zip(terms.words, terms.levels[terms.first_word :].tolist(), strict=True))
@@ -216,7 +167,7 @@ class _Translated:
                 root = math.sqrt(each.weight / counts[each.source] / said)  # of the share: weights are squared later
                 among = (pair_levels[each.source] / STEPS or said) * root
                 self._ask(word, said * root, among, counts[each.source])
-        return [(word, each.weight) for word, each in found.items()]
+        return {word: each.weight for word, each in found.items()}
 
     def _ask(self, word: str, weight: float, pair_weight: float, often: int) -> None:
         known = self._statistics.word(word)
@@ -229,14 +180,20 @@ class _Translated:
                 (PAIRS, pair_key(pair)), _translated_level(pair_weight / math.sqrt(len(inside))) << 2 | often
             )
 
-    def beside(self, group: Group) -> Group:
+    def beside(self, group: Integers) -> Integers:
         """Return the terms of a need with the translations; what it says itself goes before."""
-        own = set(zip(group.sections.tolist(), group.keys.tolist(), strict=True))
-        more = [(section, key, code) for (section, key), code in self._codes.items() if (section, key) not in own]
-        added = np.array(more, dtype=np.int64).reshape(-1, 3)
-        return Group(*(np.concatenate([old, added[:, at]]) for at, old in enumerate(group)))
+        own = set((group >> 8).tolist())
+        terms = (section << 24 | key << 8 | code for (section, key), code in self._codes.items())
+        return np.concatenate([group, [term for term in terms if term >> 8 not in own]]).astype(np.int64)
 
 
 def _translated_level(weight: float) -> int:
     """At least one step: a share of a word may say less than would count by itself."""
     return min(MOST_LEVEL, max(1, round(weight * STEPS)))
+
+
+def warm_up(model: Model) -> None:
+    """Have the inner loops compiled, or read from where they were kept: some seconds once, not in the first request."""
+    item = Item("", "激光焊接 laser welding", ("储能",), ("气孔",))
+    need_vector(item, model)
+    result_vector(item, model)

@@ -10,17 +10,15 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from matching.engine.kernels import NEXT
 from matching.engine.tables import word_set
-from matching.engine.texts import BREAK, FIELD_BITS, NEXT_FIELD
+from matching.engine.texts import BREAK, NEXT_FIELD
 
 type Integers = npt.NDArray[np.int64]
 
 _MOST: Final = 1 << 17
 """Words kept; bounds memory to some twenty MB however many different words pass by."""
 _NO_WORD: Final = 0
-_NEXT: Final = 1
-_FIELDS: Final = np.array([0, 1, 2, 0, 1, 2], dtype=np.int64)
-"""Chinese words of three fields, then the others of the same three."""
 
 
 def term_hash(word: str) -> int:
@@ -52,30 +50,25 @@ class Vocabulary:
 
     def _forget(self) -> None:
         self._numbers: dict[str, int] = dict.fromkeys((BREAK, *word_set("analyzer", "stop")), _NO_WORD)
-        self._numbers[NEXT_FIELD] = _NEXT
+        self._numbers[NEXT_FIELD] = NEXT
         self._names = ["", ""]
         self.facts = np.zeros((1 << 12, 5), dtype=np.int64)
         """By number: key, level, whether it is a pair, level among pairs, hash."""
         self.weights = np.zeros(1 << 12, dtype=np.float64)
         """By number: nats of information."""
 
-    def occurrences(self, words: list[str]) -> Integers:
-        """Return the words of a text (see `Text`) as they stand: number and, lowest, the number of the field.
-
-        The numbers hold until the next call.
-        """
+    def numbers(self, words: list[str]) -> Integers:
+        """Return the numbers of the words of a text (see `Text`) as they stand; they hold until the next call."""
         if len(self._names) + len(words) > _MOST:
             self._forget()
         numbers = self._numbers
         try:
-            ids = np.fromiter(map(numbers.__getitem__, words), np.int64, len(words))
+            return np.fromiter(map(numbers.__getitem__, words), np.int64, len(words))
         except KeyError:
             for word in words:
                 if word not in numbers:
                     self._learn(word)
-            ids = np.fromiter(map(numbers.__getitem__, words), np.int64, len(words))
-        fields = _FIELDS[np.cumsum(ids == _NEXT)]
-        return (ids << FIELD_BITS | fields)[ids > _NEXT]
+            return np.fromiter(map(numbers.__getitem__, words), np.int64, len(words))
 
     def look_up(self, words: Sequence[str]) -> list[list[int]]:
         """Return what is known of words: a row of `facts` each."""

@@ -16,43 +16,53 @@ from matching.engine.tables import table, word_set
 
 _DATA = table("weights")["background"]
 VERSION: Final = f"background/{table('weights')['version']}"
-PAIR_MOST: Final[float] = _DATA["bigram_most"]
+PAIR_MOST: Final = float(_DATA["bigram_most"])
 """No pair of characters says more."""
 _CACHE: Final = 1 << 15
 """Terms remembered; bounds memory to a few MB however many different terms pass by."""
 
 
+_WEAK: Final = word_set("weights", "weak")
+_STOP: Final = word_set("analyzer", "stop")
+_LEAST: Final = float(_DATA["least"])
+_SMOOTHING: Final[int] = _DATA["smoothing"]
+_PAIR_SMOOTHING: Final[int] = _DATA["bigram_smoothing"]
+_PAIR_STOP: Final[float] = _DATA["bigram_stop_factor"]
+_WEAK_FACTOR: Final[float] = _DATA["weak_factor"]
+_DOCUMENTS: Final[float] = _DATA["corpus"] / _DATA["words_per_document"]
+
+
 def _information(frequency: float) -> float:
-    return math.log(_DATA["corpus"] / _DATA["words_per_document"] / frequency)
+    return math.log(_DOCUMENTS / frequency)
 
 
 @lru_cache(maxsize=_CACHE)
 def word_weight(word: str) -> float:
     """Return the weight of a word: the rarer in general language, the more it says. Always above zero."""
     if is_han(word):
-        value = _information(rjieba.suggest_freq(word) + _DATA["smoothing"])
+        value = _information(rjieba.suggest_freq(word) + _SMOOTHING)
         if len(word) == 1:
             value *= _DATA["single_factor"]
     else:
         value = _information(_DATA["digits_frequency" if _is_number(word) else "latin_frequency"])
-    if word in word_set("weights", "weak"):
-        value *= _DATA["weak_factor"]
-    return max(float(_DATA["least"]), value)
+    if word in _WEAK:
+        value *= _WEAK_FACTOR
+    return max(_LEAST, value)
 
 
 @lru_cache(maxsize=_CACHE)
 def bigram_weight(pair: str) -> float:
     """Return the weight of a character pair (or of a Latin run standing among them). Always above zero."""
     if not is_han(pair):
-        return min(word_weight(pair), float(_DATA["bigram_most"]))
-    value = float(_DATA["bigram_most"])
+        return min(word_weight(pair), PAIR_MOST)
+    value = PAIR_MOST
     if rjieba.has_word(pair):
-        value = min(value, _information(rjieba.suggest_freq(pair) + _DATA["bigram_smoothing"]))
-    if pair in word_set("weights", "weak"):
-        value *= _DATA["weak_factor"]
-    if any(character in word_set("analyzer", "stop") for character in pair):
-        value *= _DATA["bigram_stop_factor"]
-    return max(float(_DATA["least"]), value)
+        value = min(value, _information(rjieba.suggest_freq(pair) + _PAIR_SMOOTHING))
+    if pair in _WEAK:
+        value *= _WEAK_FACTOR
+    if pair[0] in _STOP or pair[-1] in _STOP:
+        value *= _PAIR_STOP
+    return max(_LEAST, value)
 
 
 def is_known(word: str) -> bool:

@@ -20,6 +20,8 @@ from typing import Final
 from pydantic import ValidationError
 from qianqiao_chassis.errors import Problem
 
+from matching.bilingual.lexicon import Lexicon
+from matching.bilingual.lexicon import learn as learn_lexicon
 from matching.engine.model import Model
 from matching.engine.statistics import Statistics
 from matching.engine.tables import table
@@ -84,7 +86,9 @@ async def _run(asked: argparse.Namespace) -> int:
         f"{material.name}: {len(material.results)} results, {len(material.known)} known or made pairs, "
         f"{len(material.verdicts)} answers",
     )
-    model = replace(present, statistics=Statistics.learn(material.results))
+    # Without a lexicon: it is learnt from the very pairs that are measured, and would look better than it is.
+    statistics = await asyncio.to_thread(Statistics.learn, material.results)
+    model = replace(present, statistics=statistics, lexicon=None)
     cases = await measured(material, model, asked.most)
     version = record.version_of(datetime.now(UTC).date())
     outcome = await asyncio.to_thread(learn, cases, present.calibration, version, say)
@@ -92,7 +96,7 @@ async def _run(asked: argparse.Namespace) -> int:
     if (why := refusal(outcome)) is not None:
         say(*why, code="worse")
         return 1
-    fitted = replace(model, calibration=outcome.calibration)
+    fitted = replace(model, calibration=outcome.calibration, lexicon=await _lexicon(material))
     record.write(asked.out, fitted, _origin(material, fitted, outcome))
     say(
         f"已写入 {asked.out}。接下来：把它交给服务（见 services/matching/README.md“重新拟合”），"
@@ -101,6 +105,16 @@ async def _run(asked: argparse.Namespace) -> int:
         "processes then look at every need again.",
     )
     return 0
+
+
+async def _lexicon(material: Material) -> Lexicon | None:
+    count, least = len(material.pairs), table("bilingual")["learning"]["least_pairs"]
+    if count < least:
+        zh = f"中英对照只有 {count} 对，少于 {least}：不学词典"
+        say(zh, f"only {count} texts in both languages, fewer than {least}: no lexicon is learnt")
+        return None
+    say(f"由 {count} 对中英文学词典", f"learning the lexicon from {count} texts in both languages")
+    return await asyncio.to_thread(learn_lexicon, material.pairs)
 
 
 async def _material(asked: argparse.Namespace) -> Material:
@@ -137,6 +151,8 @@ def _origin(material: Material, model: Model, outcome: Outcome) -> dict[str, obj
         "needs_held_back": outcome.held_back,
         "verdicts": len(material.verdicts),
         "statistics": model.statistics.version,
+        "lexicon": model.lexicon.version if model.lexicon else None,
+        "texts_in_both_languages": len(material.pairs),
         "fit": _FIT["version"],
         "isotonic": outcome.isotonic,
         "held_back_log_loss": round(outcome.new.log_loss, 5),

@@ -6,11 +6,12 @@ The service's own store is the third source, see store.py: all three are `Materi
 import json
 import lzma
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from matching.bilingual.lexicon import Pair, pairs_of
 from matching.engine.items import Facets, Item
 from matching.fit.examples import Known, Verdict, pseudo_pairs
 from matching.fit.problem import FitError
@@ -27,10 +28,12 @@ class Material:
     results: tuple[Item, ...]
     known: tuple[Known, ...]
     verdicts: tuple[Verdict, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    """Titles and keywords in both languages, from which the lexicon is learnt."""
 
 
 def pack(path: Path) -> Material:
-    """Read a pack: xz-compressed JSON lines with id, title, keywords, abstract, need, need_masked."""
+    """Read a pack: xz-compressed JSON lines with id, title, keywords, abstract, need, need_masked, and English ones."""
     records = [record for _, record in _lines(path)]
     known = tuple(
         Known(Item(f"need:{record['id']}", "", (), (record[kind],)), record["id"], kind)
@@ -38,7 +41,14 @@ def pack(path: Path) -> Material:
         for kind in PACK_QUERIES
         if record.get(kind)
     )
-    return Material(path.name, tuple(map(pack_result, records)), known)
+    pairs = (
+        pair
+        for record in records
+        for pair in pairs_of(
+            record["title"], [record["keywords"]], record.get("title_en"), [record.get("keywords_en") or ""]
+        )
+    )
+    return Material(path.name, tuple(map(pack_result, records)), known, pairs=tuple(pairs))
 
 
 def pack_result(record: Mapping[str, Any]) -> Item:
@@ -48,12 +58,14 @@ def pack_result(record: Mapping[str, Any]) -> Item:
 
 def files(results: Path, verdicts: Path | None) -> Material:
     """Read results, and answers where there are any, from JSON lines. Raises FitError with file, line and field."""
-    items = tuple(_each(results, _result))
+    read = tuple(_each(results, _taught))
+    items = tuple(item for item, _ in read)
     return Material(
         results.name,
         items,
         tuple(pseudo_pairs(items)),
         tuple(sorted(_each(verdicts, _verdict), key=lambda verdict: verdict.at)) if verdicts else (),
+        tuple(pair for _, pairs in read for pair in pairs),
     )
 
 
@@ -82,6 +94,14 @@ def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _bad(path: Path, number: int, why: str) -> FitError:
     return FitError("input-invalid", f"{path} 第 {number} 行读不懂：{why}", f"{path}:{number} is not readable: {why}")
+
+
+def _taught(line: Mapping[str, Any]) -> tuple[Item, list[Pair]]:
+    """A result, and what it says in both languages."""
+    item, keywords = _result(line), _texts(line, "keywords_en")
+    title = _text(line, "title_en") if line.get("title_en") else ""
+    pairs = list(pairs_of(item.title, item.keywords, title, keywords))
+    return replace(item, title_en=title, keywords=item.keywords + keywords), pairs
 
 
 def _result(line: Mapping[str, Any]) -> Item:

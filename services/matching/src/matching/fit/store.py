@@ -1,6 +1,6 @@
 """The service's own store as a source: open results, and what was answered to proposals."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
 from qianqiao_chassis.clock import SystemClock
@@ -9,12 +9,14 @@ from qianqiao_chassis.startup import wait_for_store
 from qianqiao_chassis.store.client import Store
 from qianqiao_chassis.store.repository import Repository
 from qianqiao_chassis.wiring import Wiring
-from qianqiao_contracts import EventData, NeedContent
+from qianqiao_contracts import EventData, NeedContent, ResultContent
 
+from matching.bilingual.lexicon import Pair, pairs_of
 from matching.copies import Copies, Copy
 from matching.domain import Match, State
 from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine
+from matching.engine.items import Item
 from matching.fit.examples import Verdict, pseudo_pairs
 from matching.fit.sources import Material
 from matching.indexing import followers
@@ -33,9 +35,19 @@ async def read(settings: MatchingSettings) -> Material:
         clock = SystemClock()
         chassis = Chassis(_SERVICE, settings, clock, Wiring(_SERVICE, store, clock))
         needs, results, _, _ = followers(chassis, Engine.closed())
-        items = [result_item(copy.id, copy.content) async for copy in _every(results) if copy.is_open]
+        items, pairs = list[Item](), list[Pair]()
+        async for copy in _every(results):
+            if copy.is_open:
+                items.append(item := result_item(copy.id, copy.content))
+                pairs += _pairs(item, copy.content)
         verdicts = [verdict async for verdict in _verdicts(chassis.repository("matches", Match), needs)]
-    return Material("store", tuple(items), tuple(pseudo_pairs(items)), tuple(sorted(verdicts, key=lambda v: v.at)))
+    verdicts.sort(key=lambda verdict: verdict.at)
+    return Material("store", tuple(items), tuple(pseudo_pairs(items)), tuple(verdicts), tuple(pairs))
+
+
+def _pairs(item: Item, content: ResultContent) -> Iterator[Pair]:
+    """What a result says in both languages; the title of the item is empty where it is hidden."""
+    return pairs_of(item.title, content.keywords, content.title_en if item.title else None, content.keywords_en)
 
 
 async def _every[C: EventData](copies: Copies[C]) -> AsyncIterator[Copy[C]]:

@@ -1,0 +1,106 @@
+"""Many items analysed at once, by processes beside this one: for a build, and for whoever reads many changes.
+
+What comes back is what `need_vector` and `result_vector` return here, in the order of the items. If a process dies, or
+none can be started, the items are analysed in this one: slower, and the same.
+"""
+
+import asyncio
+import multiprocessing
+import os
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import batched
+from typing import Final, NamedTuple
+
+import structlog
+
+from matching.bilingual.lexicon import Lexicon
+from matching.engine import model_file
+from matching.engine.items import Item
+from matching.engine.model import Model
+from matching.engine.vectors import Analysed
+
+FROM: Final = 100
+"""Fewer items are analysed in this process."""
+_AT_ONCE: Final = 50
+"""Items that one process takes at a time: some twenty milliseconds."""
+_BETWEEN: Final = "\n"
+"""Between words on their way; no word has white space in it."""
+
+type Analyse = Callable[[Item, Model], Analysed]
+log = structlog.get_logger("qianqiao.matching.bulk")
+
+
+class Made(NamedTuple):
+    """What an index holds of an item."""
+
+    vector: bytes
+    found_by: Mapping[str, int]
+
+
+class Bulk:
+    """Processes that analyse items of one kind with one model. They are started when they are first needed."""
+
+    def __init__(self, analyse: Analyse, model: Model, workers: int | None = None) -> None:
+        """Use `analyse`, a function of a module, in so many processes (None: one for each core)."""
+        self._analyse = analyse
+        self._model = model
+        self._workers = workers or os.process_cpu_count() or 1
+        self._pool: ProcessPoolExecutor | None = None
+        self._broken = False
+
+    async def made(self, items: Sequence[Item]) -> list[Made]:
+        """Return what is to be held of items, in their order."""
+        if len(items) >= FROM and not self._broken:
+            try:
+                return await self._by_others(items)
+            except (BrokenProcessPool, OSError) as error:
+                self._broken = True
+                log.warning("analysis in this process", reason=str(error))
+                self.close()
+        found = []
+        for some in batched(items, _AT_ONCE, strict=False):
+            found += [_made(self._analyse, item, self._model) for item in some]
+            await asyncio.sleep(0)
+        return found
+
+    async def _by_others(self, items: Sequence[Item]) -> list[Made]:
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            given = (self._analyse, model_file.to_bytes(self._model))
+            self._pool = ProcessPoolExecutor(self._workers, context, _begin, given)
+        loop = asyncio.get_running_loop()
+        parts = [loop.run_in_executor(self._pool, _work, part) for part in batched(items, _AT_ONCE, strict=False)]
+        return [_unpacked(*each) for part in await asyncio.gather(*parts) for each in part]
+
+    def close(self) -> None:
+        """End the processes; they are started anew if needed."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _made(analyse: Analyse, item: Item, model: Model) -> Made:
+    analysed = analyse(item, model)
+    return Made(analysed.vector, analysed.found_by)
+
+
+def _unpacked(vector: bytes, words: str, times: bytes) -> Made:
+    return Made(vector, dict(zip(words.split(_BETWEEN), array("I", times), strict=True)) if words else {})
+
+
+# ---- in the other process -------------------------------------------------------------------------------------------
+
+_given: list[tuple[Analyse, Model]] = []
+
+
+def _begin(analyse: Analyse, model: bytes) -> None:
+    _given.append((analyse, model_file.from_bytes(model, Lexicon.from_bytes)))
+
+
+def _work(items: Sequence[Item]) -> list[tuple[bytes, str, bytes]]:
+    analyse, model = _given[-1]
+    made = (_made(analyse, item, model) for item in items)
+    return [(each.vector, _BETWEEN.join(each.found_by), array("I", each.found_by.values()).tobytes()) for each in made]
