@@ -5,8 +5,9 @@ keywords and the queries `need` and `need_masked` (and title_en), indexes all of
 nDCG@10, recall and reciprocal rank, what would have been proposed and how much of it is right, in how many cases
 nothing is proposed once the right record is gone, and the time an answer takes.
 
-The weights of terms are learnt from the records themselves, as a platform learns them from its own results. English
-titles are asked with lexicons learnt from the other records' titles and keywords, never from their own.
+The weights of terms are learnt from the records themselves, as a platform learns them from its own results, unless a
+fitted model brings its own. English titles are asked with lexicons learnt from the other records' titles and keywords,
+never from their own.
 """
 
 import argparse
@@ -98,12 +99,13 @@ def result_item(record: Mapping[str, Any]) -> Item:
 
 def evaluate(path: str, limit: int, model: Model | None = None) -> dict[str, Tally]:
     """Index a pack and ask every `n`th of its queries, `limit` of each kind at most."""
-    return asyncio.run(_evaluated(list(records(path)), limit, model or Model.shipped()))
+    return asyncio.run(_evaluated(list(records(path)), limit, model))
 
 
-async def _evaluated(pack: Sequence[Mapping[str, Any]], limit: int, model: Model) -> dict[str, Tally]:
+async def _evaluated(pack: Sequence[Mapping[str, Any]], limit: int, model: Model | None) -> dict[str, Tally]:
     items = [result_item(record) for record in pack]
-    model = replace(model, statistics=Statistics.learn(items))
+    # A fitted calibration belongs to the statistics it was fitted with.
+    model = model or replace(Model.shipped(), statistics=Statistics.learn(items))
     engine = Engine.in_memory(model)
     for version, item in enumerate(items, 1):
         await engine.put_result(item, version)

@@ -90,8 +90,10 @@ async def _run(asked: argparse.Namespace) -> int:
     statistics = await asyncio.to_thread(Statistics.learn, material.results)
     model = replace(present, statistics=statistics, lexicon=None)
     cases = await measured(material, model, asked.most)
+    say("以现行模型的词频再量一遍，以便比较", "measuring once more with the present model's statistics, to compare")
+    before = await measured(material, replace(present, lexicon=None), asked.most)
     version = record.version_of(datetime.now(UTC).date())
-    outcome = await asyncio.to_thread(learn, cases, present.calibration, version, say)
+    outcome = await asyncio.to_thread(learn, cases, present.calibration, version, say, before=before)
     sys.stdout.write(told(outcome) + "\n")
     if (why := refusal(outcome)) is not None:
         say(*why, code="worse")

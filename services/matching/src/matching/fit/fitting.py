@@ -72,10 +72,12 @@ def learn(
     version: str,
     say: Say,
     *,
+    before: Sequence[Case] | None = None,
     seen: Mapping[str, frozenset[str]] | None = None,
 ) -> Outcome:
-    """Fit a calibration. `cases` of verdicts stand in the order in which they were given; `seen` tells which groups
-    the model behind a feature was itself learnt from (guard.py). Raises FitError.
+    """Fit a calibration. `cases` of verdicts stand in the order in which they were given; `before` are the same cases
+    measured with the statistics of the present model, which its calibration belongs to; `seen` tells which groups the
+    model behind a feature was itself learnt from (guard.py). Raises FitError.
     """
     chosen = enough(cases)
     learnt, held = split(chosen)
@@ -92,8 +94,9 @@ def learn(
         judged = list(_cross_judged(learnt, calibration, present))
         calibration = replace(calibration, bands=_bands(judged))
     say("在留出的数据上与现行模型比较", "comparing with the present model on what was held back")
+    compared = held if before is None else split(enough(before))[1]
     return Outcome(
-        calibration, judge(held, calibration), judge(held, present), len(learnt), len(held), _isotonic(judged)
+        calibration, judge(held, calibration), judge(compared, present), len(learnt), len(held), _isotonic(judged)
     )
 
 
