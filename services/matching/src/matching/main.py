@@ -18,6 +18,7 @@ from matching.copies import Copies
 from matching.domain import Look, Match, Rules
 from matching.engine.engine import Engine
 from matching.engine.tables import table
+from matching.engine.warming import warm_up
 from matching.figures import units
 from matching.finance import wiring as finance
 from matching.fit.command import main as fit_command
@@ -126,15 +127,16 @@ def _index(chassis: Chassis[MatchingSettings], market: Market, matching: Matchin
         may_write=writes_inside(chassis.settings),
         on_adopted=rescorer.taken_up,
     )
-    chassis.on_start(_know_units)
+    chassis.on_start(_prepare)
     chassis.on_start(kept.start)
     chassis.on_stop(kept.stop)
     chassis.ready_when("index", kept.ready)
     chassis.ready_when("model", kept.model_ready)
 
 
-async def _know_units() -> None:
-    """Have the library of units ready before the first constraint is checked."""
+async def _prepare() -> None:
+    """Have inner loops compiled and the library of units ready before anything is matched."""
+    await asyncio.to_thread(warm_up)
     await asyncio.to_thread(units.prepare)
 
 

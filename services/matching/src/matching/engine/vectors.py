@@ -190,10 +190,3 @@ class _Translated:
 def _translated_level(weight: float) -> int:
     """At least one step: a share of a word may say less than would count by itself."""
     return min(MOST_LEVEL, max(1, round(weight * STEPS)))
-
-
-def warm_up(model: Model) -> None:
-    """Have the inner loops compiled, or read from where they were kept: some seconds once, not in the first request."""
-    item = Item("", "激光焊接 laser welding", ("储能",), ("气孔",))
-    need_vector(item, model)
-    result_vector(item, model)
