@@ -21,8 +21,8 @@ from matching.fit.problem import FitError
 
 _FIT: Final = table("fit")
 _PAIRS: Final = _FIT["pairs"]
-_ROUNDS: Final = 2
-"""What is relative to the best depends on what would be proposed, hence on the calibration: twice is enough."""
+_ROUNDS: Final = 3
+"""What is relative to the best depends on what would be proposed, hence on the calibration: soon nothing moves."""
 _HASHES: Final = 1 << 32
 _FIXED: Final = 1e12
 
@@ -84,12 +84,20 @@ def learn(
     except guard.LeakError as leak:
         zh, en = str(leak).split(" / ")
         raise FitError("leak", zh, en) from leak
-    guessed = present
+    calibration, judged = present, list[Judged]()
     for number in range(1, _ROUNDS + 1):
         say(f"拟合系数 {number}/{_ROUNDS}", f"fitting coefficients {number}/{_ROUNDS}")
-        guessed = _fitted(learnt, guessed, present, version)
-    say(f"按 {_PAIRS['folds']} 折交叉选定门槛", f"choosing thresholds over {_PAIRS['folds']} folds")
-    judged = list(_cross_judged(learnt, guessed, present))
+        calibration = _fitted(learnt, calibration, present, version)
+        say(f"按 {_PAIRS['folds']} 折交叉选定门槛", f"choosing thresholds over {_PAIRS['folds']} folds")
+        judged = list(_cross_judged(learnt, calibration, present))
+        calibration = replace(calibration, bands=_bands(judged))
+    say("在留出的数据上与现行模型比较", "comparing with the present model on what was held back")
+    return Outcome(
+        calibration, judge(held, calibration), judge(held, present), len(learnt), len(held), _isotonic(judged)
+    )
+
+
+def _bands(judged: Sequence[Judged]) -> dict[str, float]:
     least = judging.bands(judged)
     if least is None:
         raise FitError(
@@ -97,11 +105,7 @@ def learn(
             f"没有任何门槛能保证精确率 {_FIT['targets']['precision']:.0%}，模型未写出。",
             f"No threshold keeps a precision of {_FIT['targets']['precision']:.0%}; no model was written.",
         )
-    calibration = replace(guessed, bands=least)
-    say("在留出的数据上与现行模型比较", "comparing with the present model on what was held back")
-    return Outcome(
-        calibration, judge(held, calibration), judge(held, present), len(learnt), len(held), _isotonic(judged)
-    )
+    return least
 
 
 def _isotonic(judged: Sequence[Judged]) -> Curve | None:

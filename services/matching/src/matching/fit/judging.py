@@ -100,8 +100,8 @@ def kinds_of(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
 def threshold(judged: Sequence[Judged], precision: float, *, abstention: float = 0.0) -> float | None:
     """Return the smallest probability from which the promise holds for every kind of need; None if there is none.
 
-    The promise: the lower bound of the precision reaches `precision`, or nothing of the kind is proposed; and the
-    share of needs without their right result for which nothing is proposed reaches `abstention`.
+    The promise: the lower bound of the precision reaches `precision`, or nothing of the kind is proposed; and so does
+    that of the share of needs without their right result for which nothing is proposed reach `abstention`.
     """
     kinds = [_Kind.of(some) for some in kinds_of(judged).values()]
     for least in sorted({_rounded_down(p) for each in judged for p, _ in each.proposed()}):
@@ -135,7 +135,8 @@ class _Kind:
 
     def holds(self, least: float, precision: float, abstention: float) -> bool:
         count = self.proposes(least)
-        if len(self.best_without) and float((self.best_without < least).mean()) < abstention:
+        quiet, without = int((self.best_without < least).sum()), len(self.best_without)
+        if without and abstention and lower_bound(quiet, without, _TARGETS["confidence"]) < abstention:
             return False
         return not count or lower_bound(int(self.right[count]), count, _TARGETS["confidence"]) >= precision
 
