@@ -39,9 +39,7 @@ def _targets(name: str, tally: Tally) -> list[dict[str, Any]]:
     rows = [target(f"nDCG@10 {name}", tally.gain / tally.asked, least=LEAST_NDCG[name], clock=False)]
     precision, abstained = tally.proposed_right / max(tally.proposed, 1), tally.abstained_without_fit / tally.asked
     rows.append(target(f"推荐的准确率 precision of proposals {name}", precision, least=LEAST_PRECISION, clock=False))
-    rows.append(
-        target(f"无合适时不推荐 none without a fit {name}", abstained, least=LEAST_ABSTAINED, clock=False)
-    )
+    rows.append(target(f"无合适时不推荐 none without a fit {name}", abstained, least=LEAST_ABSTAINED, clock=False))
     return rows
 
 

@@ -38,7 +38,7 @@ def learnt() -> Model:
     """One whose vectors differ, too."""
     items = [result_item(id, result) for id, result in RESULTS.items()]
     lexicon = learn([*pairs_of("电池 散热", ["电池"], "battery cooling", ["battery"])])
-    return replace(recalibrated(-8.0), statistics=Statistics.learn(items), lexicon=lexicon)
+    return replace(recalibrated(-7.0), statistics=Statistics.learn(items), lexicon=lexicon)
 
 
 def replace_file(path: Path, data: bytes) -> None:

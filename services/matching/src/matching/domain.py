@@ -92,7 +92,7 @@ class Proposal(BaseModel):
     gaps: tuple[MatchGap, ...] = ()
     constraints: tuple[ConstraintCheck, ...] = ()
     scored_by: str = ""
-    """Version of the model, for a need and a result."""
+    """Of a need and a result: version of the model, and whether vectors of a language model had a part in it."""
 
     @property
     def pair(self) -> tuple[str, str]:

@@ -147,11 +147,11 @@ async def _ask(engine: Engine, model: Model, text: str, right: str, tally: Tally
     begun = time.perf_counter()
     need = need_vector(Item("need", "", (), (text,)), model)
     held = open_with_content(await engine.results.search(need.heaviest, _FOUND))
-    scores = score_results(need.vector, [each.vector for each in held], model)
+    scores = score_results(need.vector, [each.vector for each in held], model, need.order)
     ordered = _ordered(list(zip([each.id for each in held], scores, strict=True)))
     took = (time.perf_counter() - begun) * 1000
     others = [each for each in held if each.id != right]
-    left = score_results(need.vector, [each.vector for each in others], model)
+    left = score_results(need.vector, [each.vector for each in others], model, need.order)
     without = _ordered(list(zip([each.id for each in others], left, strict=True)))
     tally.add(right, ordered, without, took)
 

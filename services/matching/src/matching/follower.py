@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import Final
@@ -13,6 +13,7 @@ import structlog
 from qianqiao_contracts import EventData
 
 from matching.copies import Change, Copies, Copy, Status
+from matching.embedding.items import ItemVectors
 from matching.engine.bulk import Bulk
 from matching.engine.index.port import CandidateIndex, Entry, Held, Versions
 from matching.engine.items import Item
@@ -55,13 +56,21 @@ class Follower[C: EventData]:
     """
 
     def __init__(
-        self, name: str, copies: Copies[C], item_of: Callable[[str, C], Item], shelf: Shelf, pace: Pace
+        self,
+        name: str,
+        copies: Copies[C],
+        item_of: Callable[[str, C], Item],
+        shelf: Shelf,
+        pace: Pace,
+        vectors: ItemVectors | None = None,
     ) -> None:
         self.name = name
         self._copies = copies
         self._item_of = item_of
         self._shelf = shelf
         self._pace = pace
+        self._vectors = vectors
+        self._attached: set[str] | None = None
         self._fresh_until = 0.0
         self._copied: OrderedDict[str, Copy[C]] = OrderedDict()
         self._latest: datetime | None = None
@@ -217,25 +226,61 @@ class Follower[C: EventData]:
     def _with_content(self, shelf: Shelf, now: Held, change: Change, content: dict[str, object]) -> Entry | None:
         if change.sequence <= now.versions.content:
             return None
-        versions = Versions(change.sequence, now.versions.status)
+        versions = Versions(change.sequence, now.versions.status, now.versions.extra)
         item = self._item_of(change.item, self._copies.read(content)) if now.is_open else None
+        if item is not None and self._vectors is not None:
+            self._vectors.offer(item, change.sequence)
         return shelf.entry(change.item, versions, item, is_open=now.is_open)
 
     async def _merge_copies(
         self, shelf: Shelf, copies: Mapping[str, Copy[C]], ids: Sequence[str], changes: Sequence[Change] = ()
     ) -> None:
         """Bring in items as they were just read whole; of one without content `changes` say the status."""
+        items = {id: self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open and id in ids}
+        if self._vectors is not None:
+            for id, embedding in (await self._vectors.read(list(items.values()))).items():
+                items[id] = replace(items[id], embedding=embedding)
         held = await shelf.get(ids)
         for id in ids:
             now, copy = held.get(id, _UNKNOWN), copies.get(id)
             if copy is not None:
-                versions = Versions(*copy.versions)
+                item = items.get(id)
+                versions = Versions(*copy.versions, now.versions.extra + bool(item and item.embedding))
                 if _is_later(versions, now.versions):
-                    item = self._item_of(id, copy.content) if copy.is_open else None
+                    if item is not None and item.embedding is None and self._vectors is not None:
+                        self._vectors.offer(item, versions.content)
                     shelf.put(shelf.entry(id, versions, item, is_open=copy.is_open))
             elif now.versions.content == 0:
                 status = max(change.sequence for change in changes if change.item == id)
                 shelf.put(shelf.entry(id, Versions(0, max(status, now.versions.status)), None, is_open=True))
+
+    # ---- vectors of language models ---------------------------------------------------------------------------------
+
+    async def attach(self, ids: Sequence[str]) -> list[Item]:
+        """Take in vectors that have come to be stored for these items as they are now; return the items that gained.
+
+        An item of which something later is on its way is left out: taking that in has it asked for again.
+        """
+        vectors, gained = self._vectors, list[Item]()
+        if vectors is None:
+            return gained
+        if self._attached is not None:
+            self._attached.update(ids)
+        copies = await self._copies.get_many(ids)
+        items = {id: self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open}
+        found = await vectors.read(list(items.values()))
+        held = await self._shelf.get(list(found))
+        for id, embedding in found.items():
+            now = held.get(id)
+            if now is None or not now.is_open or now.versions[:2] != copies[id].versions:
+                continue
+            item = replace(items[id], embedding=embedding)
+            entry = self._shelf.entry(id, now.versions._replace(extra=now.versions.extra + 1), item, is_open=True)
+            if entry.vector != bytes(now.vector):
+                self._shelf.put(entry)
+                gained.append(item)
+        self._settle_soon()
+        return gained
 
     # ---- building ---------------------------------------------------------------------------------------------------
 
@@ -249,6 +294,7 @@ class Follower[C: EventData]:
         `told` is called with the number of documents that were read. A build that was interrupted goes on where it
         last committed.
         """
+        self._attached = set()
         position = Position.of(shadow.position) or Position(self._copies.now(), "")
         if position.scanned is not None:
             bulk = shadow.bulk()
@@ -274,19 +320,28 @@ class Follower[C: EventData]:
             raise ValueError("the shelf was not built")
         self._meanwhile = []
         try:
-            async with self._shelf.unchanging():
-                read_at = self._copies.now()
-                await self._changed_since(position.read_at, shadow)
-                async with shadow.unchanging():
-                    await ready()
-                    while self._meanwhile:
-                        some, self._meanwhile = self._meanwhile, []
-                        await self._merge_all(shadow, some)
-                    before = self._shelf.become(shadow)
-                    self._follow_from(read_at)
-                    return before
+            before = await self._taken_over(shadow, position, ready)
         finally:
             self._meanwhile = None
+        late, self._attached = self._attached, None
+        for some in batched(sorted(late or ()), _PAGE, strict=False):
+            await self.attach(some)
+        return before
+
+    async def _taken_over(
+        self, shadow: Shelf, position: Position, ready: Callable[[], Awaitable[None]]
+    ) -> CandidateIndex | None:
+        async with self._shelf.unchanging():
+            read_at = self._copies.now()
+            await self._changed_since(position.read_at, shadow)
+            async with shadow.unchanging():
+                await ready()
+                while self._meanwhile:
+                    some, self._meanwhile = self._meanwhile, []
+                    await self._merge_all(shadow, some)
+                before = self._shelf.become(shadow)
+                self._follow_from(read_at)
+                return before
 
     async def _scan(self, shadow: Shelf, position: Position, told: Told, bulk: Bulk) -> None:
         after, read = position.scanned or "", 0

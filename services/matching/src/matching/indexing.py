@@ -15,6 +15,7 @@ from qianqiao_chassis.store.query import Index
 from qianqiao_contracts import NeedContent, ResultContent, new_id
 
 from matching.copies import Copies
+from matching.embedding.items import ItemVectors
 from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine
 from matching.engine.index.opensearch_opening import open_index
@@ -97,6 +98,11 @@ class Indexes:
         for upkeep in self._upkeeps:
             upkeep.adopt(model)
 
+    def build_anew(self, why: str) -> None:
+        """Have both built anew from the store; what is there is read meanwhile."""
+        for upkeep in self._upkeeps:
+            upkeep.build_anew(why)
+
     async def ready(self) -> None:
         """Raise IndexBeingRebuilt where one of them cannot be read."""
         for upkeep in self._upkeeps:
@@ -142,9 +148,11 @@ class Indexes:
 
 
 def followers(
-    chassis: Chassis[MatchingSettings], engine: Engine
+    chassis: Chassis[MatchingSettings],
+    engine: Engine,
+    vectors: tuple[ItemVectors, ItemVectors] | tuple[None, None] = (None, None),
 ) -> tuple[Copies[NeedContent], Copies[ResultContent], Follower[NeedContent], Follower[ResultContent]]:
-    """Declare the copies of needs and results, and what follows them into the engine."""
+    """Declare the copies of needs and results, and what follows them into the engine, `vectors` of both with them."""
     settings = chassis.settings
     pace = Pace(timedelta(seconds=settings.overlap_s), settings.reread_s)
     of_party = Index(("content.party", 1), _CONFIRMED, ("id", 1))
@@ -154,8 +162,8 @@ def followers(
     return (
         needs,
         results,
-        Follower("needs", needs, need_item, engine.needs, pace),
-        Follower("results", results, result_item, engine.results, pace),
+        Follower("needs", needs, need_item, engine.needs, pace, vectors[0]),
+        Follower("results", results, result_item, engine.results, pace, vectors[1]),
     )
 
 

@@ -16,12 +16,15 @@ from matching.barring import wiring as barring
 from matching.barring.bars import Bars, Follow
 from matching.copies import Copies
 from matching.domain import Look, Match, Rules
+from matching.embedding import wiring as embedding
+from matching.embedding.wiring import Vectors
 from matching.engine.engine import Engine
 from matching.engine.tables import table
+from matching.engine.warming import warm_up
 from matching.figures import units
 from matching.finance import wiring as finance
 from matching.fit.command import main as fit_command
-from matching.indexing import followers, indexes, writes_inside
+from matching.indexing import Indexes, followers, indexes, writes_inside
 from matching.indexwriter import main as index_command
 from matching.partners import wiring as partners
 from matching.policies import wiring as policies
@@ -49,7 +52,8 @@ def rules() -> Rules:
 def compose(chassis: Chassis[MatchingSettings]) -> None:
     """Wire the service."""
     on_bars: list[Follow] = []
-    market = _market(chassis, barring.compose(chassis, on_bars))
+    vectors = embedding.compose(chassis)
+    market = _market(chassis, barring.compose(chassis, on_bars), vectors)
     looks = chassis.repository("looks", Look)
     delay = timedelta(seconds=chassis.settings.second_look_s)
     second = SecondLooks(looks, chassis.clock, delay)
@@ -76,13 +80,23 @@ def compose(chassis: Chassis[MatchingSettings]) -> None:
     chassis.serve(api.routes(matching))
     chassis.due(market.matches, matching.lapse)
     chassis.due(looks, matching.look_again)
-    _index(chassis, market, matching)
+    kept = _index(chassis, market, matching)
+    if vectors is not None:
+        embedding.follow(
+            chassis,
+            vectors,
+            (market.needs, market.results),
+            matching.vectors_arrived,
+            lambda: kept.build_anew("space"),
+        )
     search.compose(chassis, market.needs, market.results, parties, policy_copies)
 
 
-def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:
+def _market(chassis: Chassis[MatchingSettings], bars: Bars, vectors: Vectors | None) -> Market:
     engine = Engine.closed()
-    needs, results, followed_needs, followed_results = followers(chassis, engine)
+    needs, results, followed_needs, followed_results = followers(
+        chassis, engine, (None, None) if vectors is None else (vectors.needs, vectors.results)
+    )
     return Market(
         needs=needs,
         results=results,
@@ -104,10 +118,11 @@ def _market(chassis: Chassis[MatchingSettings], bars: Bars) -> Market:
         clock=chassis.clock,
         rules=rules(),
         barred_around=bars.around,
+        vectors=None if vectors is None else vectors.needs,
     )
 
 
-def _index(chassis: Chassis[MatchingSettings], market: Market, matching: Matching) -> None:
+def _index(chassis: Chassis[MatchingSettings], market: Market, matching: Matching) -> Indexes:
     """Open the indexes before anything is served or consumed; see to them; finish what is under way at the end."""
     rescorer = Rescorer(
         chassis.repository("rescoring", Rescoring),
@@ -126,15 +141,17 @@ def _index(chassis: Chassis[MatchingSettings], market: Market, matching: Matchin
         may_write=writes_inside(chassis.settings),
         on_adopted=rescorer.taken_up,
     )
-    chassis.on_start(_know_units)
+    chassis.on_start(_prepare)
     chassis.on_start(kept.start)
     chassis.on_stop(kept.stop)
     chassis.ready_when("index", kept.ready)
     chassis.ready_when("model", kept.model_ready)
+    return kept
 
 
-async def _know_units() -> None:
-    """Have the library of units ready before the first constraint is checked."""
+async def _prepare() -> None:
+    """Have inner loops compiled and the library of units ready before anything is matched."""
+    await asyncio.to_thread(warm_up)
     await asyncio.to_thread(units.prepare)
 
 

@@ -29,8 +29,10 @@ from matching.domain import (
     next_day,
     plan,
 )
+from matching.embedding.items import ItemVectors
 from matching.engine.contents import need_item
 from matching.engine.engine import Engine, Ranked
+from matching.engine.items import Item
 from matching.follower import Follower
 from matching.keeping import Keeper
 from matching.pairs import Pair
@@ -58,6 +60,15 @@ class Market:
     clock: Clock
     rules: Rules
     barred_around: BarredAround
+    vectors: ItemVectors | None = None
+    """Vectors of needs, where a language model is used."""
+
+    async def need_item(self, need: Copy[NeedContent]) -> Item:
+        """Return a need as it is compared: with its vector where that counts and is at hand at once."""
+        item = need_item(need.id, need.content)
+        if self.vectors is None or not self.engine.model.calibration.compares_embeddings:
+            return item
+        return await self.vectors.at_once(item)
 
     @property
     def keeper(self) -> Keeper:
@@ -110,7 +121,7 @@ class Proposer:
     async def rank(self, need: Copy[NeedContent], also: Iterable[str] = ()) -> list[Ranked]:
         """Return the results known for a need, best first, whatever their band; those in `also` in any case."""
         await self._market.followed_results.catch_up()
-        return await self._market.engine.rank(need_item(need.id, need.content), also)
+        return await self._market.engine.rank(await self._market.need_item(need), also)
 
     async def close(self, matches: Sequence[Match], reason: str, *, party: str | None = None) -> None:
         """Take back the open ones among `matches`."""
@@ -147,17 +158,15 @@ class Proposer:
             await self._remind(need_id, next_day(market.clock.now()))
         opened = [pair for pair in selection.chosen if pair.result.id in plan.open]
         written = await together(
-            self._keeper.make_open(
-                latest.get(pair.result.id),
-                pair.basis,
-                partial(pair.proposal, selection.scored_by),
-                scored_by=selection.scored_by,
-            )
-            for pair in opened
+            self._make_open(pair, latest.get(pair.result.id), selection.scored_by) for pair in opened
         )
         proposed = [pair for pair, wrote in zip(opened, written, strict=True) if wrote]
         await self._take_back(selection, latest, plan.kept)
         return not proposed or await self._unchanged(selection, proposed)
+
+    async def _make_open(self, pair: Pair, held: Match | None, model: str) -> bool:
+        scored_by = f"{model} cosine" if pair.score.cosine else model
+        return await self._keeper.make_open(held, pair.basis, partial(pair.proposal, scored_by), scored_by=scored_by)
 
     async def _select(self, need: Copy[NeedContent], latest: dict[str, Match]) -> _Selection:
         scored_by = self._market.engine.model.version

@@ -181,6 +181,16 @@ class Matching:
         await self._refresh_all(needs)
         await self.abstainer.tell(needs)
 
+    async def vectors_arrived(self, needs: Sequence[str], results: Sequence[str]) -> None:
+        """Vectors of a language model are there for these: take them in, and have looked at again what they concern."""
+        market = self.market
+        asked = [item.id for item in await market.followed_needs.attach(needs)]
+        for result in await market.followed_results.attach(results):
+            if market.engine.model.calibration.compares_embeddings:
+                asked += [ranked.id for ranked in await market.engine.needs_for(result)]
+        if market.engine.model.calibration.compares_embeddings:
+            await together(self.second.name(need) for need in dict.fromkeys(asked))
+
     async def all_listings_changed(self) -> None:
         """Pairs are scored anew: see to what else depends on listings."""
         for others in self.on_listings:

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from qianqiao_chassis.testing.harness import Harness
 from qianqiao_contracts import ResultWithdrawn
 
-from tests.demonstration import NEEDS, RESULTS
+from ..demonstration import NEEDS, RESULTS  # noqa: TID252 - one folder up, the same tests
 
 type Service = Harness[MatchingSettings]
 GAS, GAS_RESULT = "need-gas", "result-gas"

@@ -96,8 +96,8 @@ class Ranking:
     def scores(self, title: str, lexicon: Lexicon | None) -> Floats:
         """Return what every record would be ordered by for this need."""
         model = Model(statistics=self._statistics, lexicon=lexicon)
-        need = need_vector(Item("need", title), model).vector
-        return np.array([score.order for score in score_results(need, self._vectors, model)])
+        need = need_vector(Item("need", title), model)
+        return np.array([score.order for score in score_results(need.vector, self._vectors, model, need.order)])
 
 
 def asked_for(title: str, lexicon: Lexicon) -> tuple[dict[str, float], dict[str, float]]:

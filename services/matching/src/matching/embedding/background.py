@@ -5,6 +5,7 @@ everything has a vector in the new one. So vectors of two models are never compa
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Text:
     version: int
     digest: str
     text: str
+    kind: Kind = Kind.PASSAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Stored:
     vector: bytes
 
 
+type Arrived = Callable[[Sequence[Text]], Awaitable[None]]
+"""Sees to texts whose vectors are there. What it raises of StoreUnavailable has it called again later."""
 type Page = Callable[[str], Awaitable[Sequence[Text]]]
 """Reads the items whose keys come after the one given, in the order of their keys; empty at the end."""
 
@@ -67,6 +71,7 @@ class Embeddings:
         self._serving = embedder.space_id
         self._asking: dict[str, asyncio.Task[bytes | None]] = {}
         self._answered: OrderedDict[str, bytes] = OrderedDict()
+        self.on_arrived: Arrived | None = None
         self.left_out = 0
         """Texts not taken because the queue was full; the next sweep finds them."""
 
@@ -100,7 +105,28 @@ class Embeddings:
         found = await self._projection.get_many([_id(key, self._serving) for key in keys])
         return {str(each["key"]): _stored(each) for each in found.values()}
 
-    async def query(self, text: str) -> bytes | None:
+    async def vector_of(self, text: Text) -> bytes | None:
+        """Return the vector of a need, from memory, the store or the model; None where none is there within the budget.
+
+        While it is being asked for nobody waits a second time.
+        """
+        if (known := self._answered.get(text.text)) is not None:
+            return known
+        if not self._serving or text.text in self._asking:
+            return None
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(self._query_budget_s):
+                stored = (await self.read([text.key])).get(text.key)
+        except (TimeoutError, StoreUnavailable):
+            return None
+        if stored is not None and stored.digest == text.digest:
+            if stored.space == self._serving:
+                self._remember(text.text, stored.vector)
+            return stored.vector
+        return await self.query(text.text, within=self._query_budget_s - (time.monotonic() - begun))
+
+    async def query(self, text: str, *, within: float | None = None) -> bytes | None:
         """Return the vector of what somebody asks, None where there is none within the budget.
 
         An answer that comes late is kept for the next time the same is asked.
@@ -115,7 +141,7 @@ class Embeddings:
             if len(self._asking) >= _QUERIES_AT_ONCE:
                 return None
             asking = self._asking[text] = asyncio.create_task(self._ask(text), name="embed a query")
-        done, _ = await asyncio.wait({asking}, timeout=self._query_budget_s)
+        done, _ = await asyncio.wait({asking}, timeout=self._query_budget_s if within is None else max(0.0, within))
         return asking.result() if done and not asking.cancelled() else None
 
     async def _ask(self, text: str) -> bytes | None:
@@ -126,10 +152,13 @@ class Embeddings:
             return None
         finally:
             self._asking.pop(text, None)
+        self._remember(text, vector)
+        return vector
+
+    def _remember(self, text: str, vector: bytes) -> None:
         self._answered[text] = vector
         while len(self._answered) > _QUERIES_KEPT:
             self._answered.popitem(last=False)
-        return vector
 
     async def run(self) -> None:
         """Embed what waits, for ever; after a failure later, at growing distances up to a minute."""
@@ -151,6 +180,7 @@ class Embeddings:
         self._taken.set()
         try:
             await self._embed(await self._lacking(batch))
+            await self._tell(batch)
         except (EmbeddingError, StoreUnavailable) as error:
             log.warning("texts wait on for their vectors", texts=len(batch), reason=str(error))
             for text in batch:
@@ -159,6 +189,10 @@ class Embeddings:
             return False
         self._size = min(_BATCH, 2 * self._size)
         return True
+
+    async def _tell(self, texts: Sequence[Text]) -> None:
+        if texts and self.on_arrived is not None and self._serving == self._embedder.space_id:
+            await self.on_arrived(texts)
 
     async def _lacking(self, batch: Sequence[Text]) -> list[Text]:
         space = self._embedder.space_id
@@ -170,10 +204,14 @@ class Embeddings:
         if not batch:
             return
         space = self._embedder.space_id
-        vectors = await self._embedder.embed([text.text for text in batch], Kind.PASSAGE)
-        for text, vector in zip(batch, vectors, strict=True):
-            document = {"key": text.key, "space": space, "digest": text.digest, "vector": quantise(vector)}
-            await self._projection.put(_id(text.key, space), text.version, document)
+        for kind in Kind:
+            texts = [text for text in batch if text.kind is kind]
+            if not texts:
+                continue
+            vectors = await self._embedder.embed([text.text for text in texts], kind)
+            for text, vector in zip(texts, vectors, strict=True):
+                document = {"key": text.key, "space": space, "digest": text.digest, "vector": quantise(vector)}
+                await self._projection.put(_id(text.key, space), text.version, document)
 
     async def choose_space(self, items: int) -> str:
         """Read the model's space where it holds nearly all of `items`, else the older one that holds most.
@@ -201,9 +239,11 @@ class Embeddings:
         while texts := await page(after):
             after = texts[-1].key
             items += len(texts)
-            for text in await self._lacking(texts):
+            lacking = await self._lacking(texts)
+            for text in lacking:
                 await self._room()
                 self.offer(text)
+            await self._tell([text for text in texts if text not in lacking])
         if await self.choose_space(items) == self._embedder.space_id:
             await self._forget_others()
         return items

@@ -13,7 +13,7 @@ from matching.engine.model import Model
 from matching.engine.score import Score, score_needs, score_results
 from matching.engine.shelf import Shelf, open_with_content
 from matching.engine.tables import table
-from matching.engine.vectors import need_vector, result_vector, warm_up
+from matching.engine.vectors import need_vector, result_vector
 
 _CANDIDATES = table("weights")["candidates"]
 
@@ -44,7 +44,6 @@ class Engine:
     def closed(cls, model: Model | None = None) -> Self:
         """Return an engine whose indexes are still to be opened."""
         model = model or Model.shipped()
-        warm_up(model)
         return cls(Shelf(need_vector, model), Shelf(result_vector, model))
 
     @classmethod
@@ -83,7 +82,7 @@ class Engine:
             found += (await self.results.get(sorted(missing))).values()
         held = open_with_content(found)
         try:
-            scores = score_results(analysed.vector, [each.vector for each in held], model)
+            scores = score_results(analysed.vector, [each.vector for each in held], model, analysed.order)
             ranked = sorted((Ranked(each.id, score) for each, score in zip(held, scores, strict=True)), key=_order)
             return _with_likes(ranked, {each.id: each.vector for each in held})
         except IndexDamagedError as damage:

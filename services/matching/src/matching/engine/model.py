@@ -87,6 +87,11 @@ class Calibration:
             return None
         return max((least, name) for name, least in self.bands.items() if probability >= least)[1]
 
+    @property
+    def compares_embeddings(self) -> bool:
+        """Whether vectors of a language model count at all."""
+        return bool(self.coefficients.get("cosine") or self.ranking.get("cosine"))
+
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> "Calibration":
         """Return the calibration that a table holds (data/bands.toml). Raises ValueError."""

@@ -49,16 +49,19 @@ class Score(NamedTuple):
         return self.band is not None
 
 
-def score_results(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> list[Score]:
+def score_results(
+    need: bytes, results: Sequence[bytes | memoryview], model: Model, order: Mapping[str, float] | None = None
+) -> list[Score]:
     """Score the results that stand beside each other for one need, in their order.
 
-    Raises IndexDamagedError for a damaged vector.
+    `order` are coefficients for `Score.order` in place of the calibration's. Raises IndexDamagedError for a damaged
+    vector.
     """
     if not results:
         return []
     calibration = model.calibration
     asked, offered = read([need], NEED), read(results, RESULT)
-    return _scores(_beside_each_other(asked, offered, calibration), calibration)
+    return _scores(_beside_each_other(asked, offered, calibration), calibration, order)
 
 
 def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
@@ -111,14 +114,17 @@ def _weighed(features: Mapping[str, Floats], coefficients: Mapping[str, float], 
     return total
 
 
-def _scores(features: Mapping[str, Floats], calibration: Calibration) -> list[Score]:
+def _scores(
+    features: Mapping[str, Floats], calibration: Calibration, order: Mapping[str, float] | None = None
+) -> list[Score]:
+    order = order or calibration.ranking or calibration.coefficients
     probability = probabilities(features, calibration)
     facets = {name: weight for name, weight in calibration.coefficients.items() if name in FACETS}
     columns = [
         *(features[name] for name in ("word", "pair", "word_title", "word_reverse", "cosine")),
         _weighed(features, facets, calibration.floor),
         probability,
-        np.round(_weighed(features, calibration.ranking or calibration.coefficients, calibration.floor), _ODDS_DIGITS),
+        np.round(_weighed(features, order, calibration.floor), _ODDS_DIGITS),
     ]
     bands: list[str | None] = [None] * len(probability)
     for at in np.flatnonzero(probability >= calibration.propose_from).tolist():

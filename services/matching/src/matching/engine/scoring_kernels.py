@@ -7,11 +7,9 @@ files or errors: damage is a flag for the caller.
 
 from typing import Any, Final
 
-import numba
 import numpy as np
-import numpy.typing as npt
 
-type Ints = npt.NDArray[np.int64]
+from matching.engine.compiling import compiled
 
 WORD, PAIR = 0, 1
 """Units: what is counted as words, and as pairs of characters."""
@@ -26,7 +24,7 @@ COUNTS: Final = ("sectors", "modes", "pairs", "pair_words", "words", "segments")
 """Columns of `counts`: how many 16-bit numbers of each kind a vector holds, as its header says."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def codes_of(flat: Any, first: int, segments: int, terms: int, codes: Any) -> bool:  # pragma: no cover
     """Write the code of each term; False where the segments do not say `terms` codes."""
     at = 0
@@ -40,7 +38,7 @@ def codes_of(flat: Any, first: int, segments: int, terms: int, codes: Any) -> bo
     return at == terms
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def meet(  # noqa: C901 - one loop over everything; parted, it would be called for each key
     flat: Any,
     begins: Any,
@@ -115,7 +113,7 @@ def meet(  # noqa: C901 - one loop over everything; parted, it would be called f
     return True, hits[:used], facets
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def saturation(
     lengths: Any, flat: Any, slope: Any, worth: Any, code: int, k1: float, steps: int
 ) -> Any:  # pragma: no cover - compiled
@@ -126,7 +124,7 @@ def saturation(
     return np.int64(np.rint(value / (k1 + value) * steps))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def add_up(
     pairs: int,
     hits: Any,
@@ -178,7 +176,7 @@ def add_up(
     return sums
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def word_parts(
     hits: Any, lengths: Any, flat: Any, slope: Any, field_worth: Any, k1: float, squares: Any, share_steps: int
 ) -> Any:  # pragma: no cover - compiled

@@ -14,13 +14,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.bilingual.expansion import expanded
+from matching.bilingual.expansion import expanded, han_share
 from matching.engine import kernels, layout
 from matching.engine.analyzer import is_han
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, Contents
 from matching.engine.model import Lexicon, Model
-from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, SQUARE, STEPS, Statistics, Terms
+from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, SQUARE, STEPS, Statistics
 from matching.engine.tables import table
 from matching.engine.texts import Text, pair_key
 
@@ -30,6 +30,9 @@ type Integers = npt.NDArray[np.int64]
 _WEIGHTS: Final = table("weights")
 _BM25F: Final = _WEIGHTS["bm25f"]
 _FIELDS: Final = [_BM25F["fields"][name] for name in ("title", "keywords", "body")]
+_TRANSLATION: Final = _WEIGHTS["translation"]
+_ORDER: Final[Mapping[str, float]] = _TRANSLATION["order"]
+_FOREIGN: Final[float] = table("bilingual")["expansion"]["han_share"]
 _CANDIDATES: Final = _WEIGHTS["candidates"]
 _MOST: Final[tuple[int, int]] = (_WEIGHTS["vector"]["pairs"], _WEIGHTS["vector"]["words"])
 CAP: Final[int] = _BM25F["query_cap"]
@@ -91,6 +94,8 @@ class Analysed:
     _words: Sequence[str]
     _worth: Floats
     _searched_with: int
+    order: Mapping[str, float] | None = None
+    """Coefficients by which a list for it is ordered, where they are not those of the calibration."""
 
     @cached_property
     def heaviest(self) -> Mapping[str, float]:
@@ -117,14 +122,18 @@ def need_vector(item: Item, model: Model) -> Analysed:
     often = np.minimum(times, CAP)
     words, worth = terms.words, terms.weights * often
     found_by = dict(zip(words, times.tolist(), strict=True))
+    foreign = False
     if model.lexicon is not None:
         asked_too = _Translated(model.statistics, model.lexicon)
-        translations = asked_too.take(terms, often)
+        counts = dict(zip(words, often.tolist(), strict=True))
+        translations = asked_too.take(counts)
+        foreign = bool(translations) and han_share(counts) < _FOREIGN
         words, worth = [*words, *translations], np.concatenate([worth, list(translations.values())])
         group = asked_too.beside(group)
         found_by |= {word: 1 for word in translations if word not in found_by}
     contents = Contents(NEED, item.facets, group, _told(sums), embedding=item.embedding)
-    return Analysed(layout.pack(contents), found_by, words, worth, _CANDIDATES["terms"])
+    searched_with = _CANDIDATES["translated_terms" if foreign else "terms"]
+    return Analysed(layout.pack(contents), found_by, words, worth, searched_with, _ORDER if foreign else None)
 
 
 def result_vector(item: Item, model: Model) -> Analysed:
@@ -153,32 +162,30 @@ class _Translated:
     def __init__(self, statistics: Statistics, lexicon: Lexicon) -> None:
         self._statistics = statistics
         self._lexicon = lexicon
+        self._worth: dict[tuple[int, int], float] = {}
         self._codes: dict[tuple[int, int], int] = {}
 
-    def take(self, terms: Terms, often: Integers) -> dict[str, float]:
+    def take(self, counts: Mapping[str, int]) -> dict[str, float]:
         """Look for the translations of the words of a need; return them with what they are worth."""
-        counts = dict(zip(terms.words, often.tolist(), strict=True))
-        levels = dict(zip(terms.words, terms.levels[terms.first_word :].tolist(), strict=True))
-        pair_levels = dict(zip(terms.words, terms.pair_levels.tolist(), strict=True))
         found = expanded(counts, self._lexicon)
         for word, each in found.items():
-            if levels[each.source]:
-                said = self._lexicon.weight(each.source) or levels[each.source] / STEPS
-                root = math.sqrt(each.weight / counts[each.source] / said)  # of the share: weights are squared later
-                among = (pair_levels[each.source] / STEPS or said) * root
-                self._ask(word, said * root, among, counts[each.source])
+            often = counts[each.source]
+            self._ask(word, _TRANSLATION["typical"] * each.weight / often, often)
         return {word: each.weight for word, each in found.items()}
 
-    def _ask(self, word: str, weight: float, pair_weight: float, often: int) -> None:
+    def _ask(self, word: str, worth: float, often: int) -> None:
         known = self._statistics.word(word)
         latin = ALSO_PAIR if known.pair_level and not known.is_pair else 0
-        section = PAIR_WORDS if known.is_pair else OTHER_WORDS
-        self._codes.setdefault((section, known.key), _translated_level(weight) << 2 | often | latin)
+        self._add((PAIR_WORDS if known.is_pair else OTHER_WORDS, known.key), worth, often | latin)
         inside = [word[at : at + 2] for at in range(len(word) - 1)] if is_han(word) else []
         for pair in inside:
-            self._codes.setdefault(
-                (PAIRS, pair_key(pair)), _translated_level(pair_weight / math.sqrt(len(inside))) << 2 | often
-            )
+            self._add((PAIRS, pair_key(pair)), worth / len(inside), often)
+
+    def _add(self, term: tuple[int, int], worth: float, code: int) -> None:
+        """Several words that a term stands for make it worth more."""
+        self._worth[term] = self._worth.get(term, 0.0) + worth
+        level = _translated_level(math.sqrt(self._worth[term]))
+        self._codes[term] = level << 2 | (self._codes.get(term, 0) | code) & ~(MOST_LEVEL << 2)
 
     def beside(self, group: Integers) -> Integers:
         """Return the terms of a need with the translations; what it says itself goes before."""
@@ -190,10 +197,3 @@ class _Translated:
 def _translated_level(weight: float) -> int:
     """At least one step: a share of a word may say less than would count by itself."""
     return min(MOST_LEVEL, max(1, round(weight * STEPS)))
-
-
-def warm_up(model: Model) -> None:
-    """Have the inner loops compiled, or read from where they were kept: some seconds once, not in the first request."""
-    item = Item("", "激光焊接 laser welding", ("储能",), ("气孔",))
-    need_vector(item, model)
-    result_vector(item, model)
