@@ -1,6 +1,7 @@
 """A running system and the people of the journeys. Every journey brings its own parties and disturbs no other."""
 
 import asyncio
+import itertools
 import json
 import secrets
 from collections.abc import Mapping
@@ -17,6 +18,20 @@ from qianqiao_stack.demo.people import OPERATOR, ParkSystem, People, Who, eventu
 from qianqiao_stack.stack import Stack
 
 CHANNELS = ("email", "sms")
+OFFERS = itertools.cycle(
+    itertools.combinations(
+        (
+            "可先租后买，按月结算，不满意可退，适合先小批试用再定型的厂家。",
+            "供货周期六周，含安装调试与操作培训，工程师驻场两周直至验收。",
+            "已取得防爆合格证和校准证书，随货附第三方检验报告一套备查。",
+            "提供源代码托管与接口文档，支持二次开发，升级三年之内免费。",
+            "由高校团队与本地集成商共同交付，备件存放华东仓库当日发出。",
+            "愿以专利许可方式合作，价格面谈，样机可借用两周运费自理。",
+        ),
+        3,
+    )
+)
+"""What each maker says of its own offer: of near-copies only one would be proposed, and the tests share a market."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,7 @@ class World:
         row = next(one for one in cast.table("needs")["needs"] if one["key"] == key)
         result = next(one for one in cast.table("results")["results"] if one["sector"] == row["sector"])
         listed = cast.result_body(result, institute.id)
+        listed["summary"] += "".join(next(OFFERS))
         await self.people.do(institute.who, "POST", "registry", "/v1/results", body=listed)
         return Introduction(park, system, enterprise, institute, row, f"N-{secrets.token_hex(4)}")
 
