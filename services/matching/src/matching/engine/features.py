@@ -48,8 +48,8 @@ class Meeting:
     pairs: int
     """How many pairs there are."""
     hits: npt.NDArray[np.int32]
-    """Rows of owner, unit (counted as a word or among the pairs of characters), the need's code, the result's code, and
-    which term it is: see `term_of`; for pairs of characters nothing but a number."""
+    """A row for each: see scoring_kernels.OWNER. Which term it is `term_of` tells; for pairs of characters it is
+    nothing but a number."""
     sectors: Integers
     """How many sectors each pair shares."""
     modes: Integers
@@ -58,14 +58,15 @@ class Meeting:
 def meet(needs: Vectors, results: Vectors, *, many_needs: bool) -> Meeting:
     """Compare the vectors of one side with the only one of the other. Raises IndexDamagedError."""
     many, query = (needs, results) if many_needs else (results, needs)
-    begin = int(query.facet_begins[0])
+    begin, (query_sections, keys, codes) = int(query.facet_begins[0]), query.terms(0)
     sectors, modes = int(query.header["sectors"][0]), int(query.header["modes"][0])
     counts = np.stack([many.header[name].astype(np.int64) for name in kernels.COUNTS], axis=1)
     sound, hits, facets = kernels.meet(
         many.flat,
         many.facet_begins,
+        many.term_ends,
         counts,
-        *_looked_up(query),
+        *kernels.looked_up(keys, codes, np.array(query_sections, dtype=np.int64)),
         query.flat[begin : begin + sectors],
         query.flat[begin + sectors : begin + sectors + modes],
         many_needs,
@@ -73,23 +74,8 @@ def meet(needs: Vectors, results: Vectors, *, many_needs: bool) -> Meeting:
         PAIR_MOST_LEVEL,
     )
     if not sound:
-        raise IndexDamagedError("a vector contradicts its own segments")
+        raise IndexDamagedError("a vector contradicts its own groups")
     return Meeting(len(many), hits, facets[:, 0], facets[:, 1])
-
-
-def _looked_up(query: Vectors) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int16]]:
-    """Of a single vector: from key to a row, and by row the code + 1 in each section."""
-    header, at = query.header[0], int(query.term_begins[0])
-    sizes = [int(header[name]) for name in ("pairs", "pair_words", "words")]
-    codes = np.empty(sum(sizes), dtype=np.uint8)
-    if not kernels.codes_of(query.flat, at + len(codes), int(header["segments"]), len(codes), codes):
-        raise IndexDamagedError("a vector contradicts its own segments")
-    keys = query.flat[at : at + len(codes)]
-    slots = np.zeros(kernels.KEYS, dtype=np.uint16)
-    slots[keys] = np.arange(1, len(codes) + 1)  # of equal keys in two sections one place stands for both
-    rows = np.zeros((len(codes) + 1, len(sizes)), dtype=np.int16)
-    rows[slots[keys], np.repeat(np.arange(len(sizes)), sizes)] = codes.astype(np.int16) + 1
-    return slots, rows
 
 
 def term_of(word: Word) -> int:
@@ -101,9 +87,10 @@ def word_parts(meeting: Meeting, results: Vectors) -> Iterator[tuple[int, int, i
     """Yield owner and term of each shared word, and what it adds to the coverage of the need: a share of its mass, in
     steps of weight times SHARE_STEPS.
     """
-    words = meeting.hits[meeting.hits[:, 1] == kernels.WORD]
+    words = meeting.hits[meeting.hits[:, kernels.UNIT] == kernels.WORD]
     parts = kernels.word_parts(words, _lengths(results), *SATURATION, SQUARES, SHARE_STEPS)
-    yield from zip(words[:, 0].tolist(), words[:, 4].tolist(), parts.tolist(), strict=True)
+    owners, terms = words[:, kernels.OWNER].tolist(), words[:, kernels.TERM].tolist()
+    yield from zip(owners, terms, parts.tolist(), strict=True)
 
 
 def compared(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool) -> dict[str, Floats]:

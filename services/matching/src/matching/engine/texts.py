@@ -15,7 +15,7 @@ import rjieba
 from matching.engine import folding, kernels
 from matching.engine.analyzer import HAN, LATIN, RUN_LIMIT, TEXT_LIMIT, fold, stem
 from matching.engine.items import Item
-from matching.engine.kernels import POINT_BITS, A, B, Points
+from matching.engine.kernels import KEY_BITS, POINT_BITS, A, B, Points
 from matching.engine.tables import word_set
 
 _NOT_HAN: Final = re.compile(rf"[^{HAN}]+")
@@ -52,8 +52,8 @@ def pair_of(code: int) -> str:
 
 
 def pair_key(pair: str) -> int:
-    """Return the 16-bit hash of a pair."""
-    return ((ord(pair[0]) * A + ord(pair[1]) * B) & 0xFFFFFFFF) >> 16
+    """Return the hash of a pair, KEY_BITS long."""
+    return ((ord(pair[0]) * A + ord(pair[1]) * B) & 0xFFFFFFFF) >> (32 - KEY_BITS)
 
 
 def _becomes() -> Points:
