@@ -20,7 +20,8 @@ def numbers(terms: Sequence[Term]) -> packing.Integers:
 
 def out_of(groups: int, flat: packing.Numbers, expected: int) -> list[tuple[int, int]] | None:
     keys, codes = np.empty(expected, np.int64), np.empty(expected, np.uint8)
-    size = packing.unpacked(flat, 0, groups, len(flat), keys, codes)
+    behind = np.append(flat, np.uint16(0xFFFF))
+    size = packing.unpacked(behind, 0, groups, len(flat), keys, codes)
     return None if size < 0 else list(zip(keys[:size].tolist(), codes[:size].tolist(), strict=True))
 
 

@@ -35,6 +35,10 @@ type Features = Mapping[str, Floats]
 SHARE_STEPS: Final = 1023
 """Steps of a saturation."""
 _UNITS: Final = ("word", "pair")
+_KINDS: Final = ("", "_cosine", "_title", "_keywords", "_body", "_reverse", "_local")
+"""What the sums of a unit are called as features, see scoring_kernels.SUMS."""
+_SCALES: Final = SQUARE * np.array([SHARE_STEPS, LOG_STEPS**2, 1, 1, 1, 1, SHARE_STEPS**2], dtype=np.float64)
+"""By sum: what a share of 1 is counted as."""
 _TINY: Final = 1e-9
 """Length of what has no terms, which nothing is divided by but 0."""
 _TRL_MOST: Final = 4
@@ -115,21 +119,16 @@ def compared(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool)
         SHARE_STEPS,
     )
     told, offered = (side.header["masses"].astype(np.float64) for side in (needs, results))
+    wholes = np.empty((pairs, len(_UNITS), kernels.SUMS))
+    wholes[:] = told[:, :2, None] * MASS_UNIT
+    wholes[:, :, kernels.COSINE] = np.maximum(_TINY, told[:, 2:] * offered[:, 2:])
+    wholes[:, :, kernels.REVERSE] = offered[:, :2] * MASS_UNIT
+    shares = sums / (_SCALES * wholes)
+    shares[:, :, : kernels.LOCAL] = np.minimum(1.0, shares[:, :, : kernels.LOCAL])
     features: dict[str, Floats] = {}
     for unit, name in enumerate(_UNITS):
-        mass, length = told[:, unit] * MASS_UNIT, np.maximum(_TINY, told[:, 2 + unit] * offered[:, 2 + unit])
-        wholes = {
-            name: (kernels.COVERED, SHARE_STEPS, mass),
-            f"{name}_cosine": (kernels.COSINE, LOG_STEPS**2, length),
-            f"{name}_title": (kernels.IN_TITLE, 1, mass),
-            f"{name}_keywords": (kernels.IN_KEYWORDS, 1, mass),
-            f"{name}_body": (kernels.IN_BODY, 1, mass),
-            f"{name}_reverse": (kernels.REVERSE, 1, offered[:, unit] * MASS_UNIT),
-            f"{name}_local": (kernels.LOCAL, SHARE_STEPS**2, mass),
-        }
-        for feature, (at, scale, whole) in wholes.items():
-            shares = sums[:, unit, at] / (scale * SQUARE * whole)
-            features[feature] = shares if at == kernels.LOCAL else np.minimum(1.0, shares)
+        of_unit = np.ascontiguousarray(shares[:, unit].T)
+        features |= {name + kind: of_unit[at] for at, kind in enumerate(_KINDS)}
     features["cosine"] = _cosines(needs, results, pairs)
     return features | _facet_features(meeting, needs, results)
 

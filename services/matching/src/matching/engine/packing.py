@@ -5,10 +5,11 @@ gaps between sorted ones are geometric, for which this code is the best of all p
 Inf. Theory 12, 1966; the division by a power of two is R. F. Rice's). 230 keys of 18 bits take some 390 bytes.
 
     group  = code, number of keys (a byte each); a longer group is continued by another of the same code
-    stream = for each key: its gap divided by 2^low as so many zeros and a one, the remainder in `low` bits
+    stream = for each key: its gap divided by 2^low, as so many zeros and a one; then for each key: the rest, `low` bits
 
-`low` follows from the number of keys alone. The stream begins with the lowest bit of each 16-bit number and is filled
-up with zeros. Compiled; damage is a flag for the caller.
+`low` follows from the number of keys alone. The quotients stand together, since only they have to be read one after the
+other; where each rest stands is known. The stream begins with the lowest bit of each 16-bit number and is filled up
+with zeros. Compiled; damage is a flag for the caller.
 """
 
 from typing import Any, Final
@@ -27,8 +28,9 @@ RUN: Final = 255
 _SECTIONS: Final = 3
 _CODES: Final = 256
 _PART: Final = 16
-_FULL: Final = 48
-"""So many bits leave room for one more part of 16 in a 64-bit number."""
+_PLACE: Final = 4
+"""A bit's number shifted by so much is its place; floor division, as Python has it, takes several times as long."""
+_BIT: Final = _PART - 1
 _KEY: Final = (1 << KEY_BITS) - 1
 
 
@@ -41,12 +43,19 @@ def _low_bits() -> Integers:
 LOW: Final = _low_bits()
 
 
-def _zeros() -> Integers:
-    """By byte: how many zeros stand below its lowest one; 8 where there is none."""
-    return np.array([8] + [(byte & -byte).bit_length() - 1 for byte in range(1, 256)], dtype=np.int64)
+_DE_BRUIJN: Final = 0x09AF
+"""Has every run of four bits once, so that shifted by a bit's number it begins with a run of its own."""
 
 
-_ZEROS: Final = _zeros()
+def _bit_of() -> Integers:
+    """By run: which bit that was."""
+    bits = np.zeros(_PART, dtype=np.int64)
+    for bit in range(_PART):
+        bits[(_DE_BRUIJN << bit & 0xFFFF) >> 12] = bit
+    return bits
+
+
+_BIT_OF: Final = _bit_of()
 
 
 @compiled
@@ -72,8 +81,19 @@ def packed(terms: Integers) -> tuple[Integers, int, Numbers]:  # pragma: no cove
     for group in range(groups):
         first, last = begins[group], begins[group + 1]
         out[group] = kinds[first] & 255 | (last - first) << 8
-        position = _write(keys[first:last], LOW[last - first], out, position)
-    return sections, groups, out[: (position + _PART - 1) // _PART]
+        _to_gaps(keys[first:last])
+        position = _write_quotients(keys[first:last], LOW[last - first], out, position)
+    for group in range(groups):
+        first, last = begins[group], begins[group + 1]
+        position = _write_rests(keys[first:last], LOW[last - first], out, position)
+    return sections, groups, out[: (position + _BIT) >> _PLACE]
+
+
+@compiled
+def _to_gaps(keys: Integers) -> None:  # pragma: no cover - compiled
+    """Replace each key by how many numbers lie between it and the one before."""
+    for at in range(len(keys) - 1, 0, -1):
+        keys[at] -= keys[at - 1] + 1
 
 
 @compiled
@@ -99,19 +119,23 @@ def _by_code(terms: Integers) -> tuple[Integers, Integers, Integers]:  # pragma:
 
 
 @compiled
-def _write(keys: Integers, low: int, out: Numbers, position: int) -> int:  # pragma: no cover - compiled
-    """Write the keys of a group from a bit on; return the bit behind them."""
-    before = np.int64(-1)
-    for key in keys:
-        gap = key - before - 1
-        before = np.int64(key)
+def _write_quotients(gaps: Integers, low: int, out: Numbers, position: int) -> int:  # pragma: no cover - compiled
+    """Write quotients from a bit on; return the bit behind them."""
+    for gap in gaps:
         position += gap >> low
-        out[position // _PART] |= 1 << position % _PART
+        out[position >> _PLACE] |= 1 << (position & _BIT)
         position += 1
+    return position
+
+
+@compiled
+def _write_rests(gaps: Integers, low: int, out: Numbers, position: int) -> int:  # pragma: no cover - compiled
+    """Write rests from a bit on; return the bit behind them."""
+    for gap in gaps:
         rest, left = gap & ((1 << low) - 1), low
         while left > 0:
-            room = min(left, _PART - position % _PART)
-            out[position // _PART] |= (rest & ((1 << room) - 1)) << position % _PART
+            room = min(left, _PART - (position & _BIT))
+            out[position >> _PLACE] |= (rest & ((1 << room) - 1)) << (position & _BIT)
             rest >>= room
             position += room
             left -= room
@@ -124,40 +148,56 @@ def unpacked(  # pragma: no cover - compiled
 ) -> int:
     """Write the key and the code of each term, and return how many there are; -1 for what `packed` did not write.
 
-    The groups stand at `first`, the stream behind them up to `end`. Keys and codes have room for what is expected.
+    The groups stand at `first`, the stream behind them up to `end`, and at least one number more behind that. Keys and
+    codes have room for what is expected.
     """
-    size, place, held, have = 0, first + groups, np.uint64(0), 0  # bits `held`, and how many of them there are
+    size, rests = 0, 0
     for group in range(first, first + groups):
-        code, count = flat[group] & 255, np.int64(flat[group]) >> 8
-        if size + count > len(keys):
-            return -1
-        low, key = LOW[count], np.int64(-1)
-        mask = (np.int64(1) << low) - 1
-        for at in range(size, size + count):
-            quotient = np.int64(0)
-            while True:
-                while have <= _FULL and place < end:
-                    held |= np.uint64(flat[place]) << np.uint64(have)
-                    have += _PART
-                    place += 1
-                zeros = _ZEROS[np.int64(held) & 255]
-                if zeros >= have:
-                    return -1
-                quotient += zeros
-                if zeros < 8:
-                    break
-                held >>= np.uint64(8)
-                have -= 8
-            held >>= np.uint64(zeros + 1)
-            rest = np.int64(held) & mask
-            held >>= np.uint64(low)
-            have -= zeros + 1 + low
-            key += 1 + (quotient << low | rest)
-            if have < 0 or key > _KEY:
-                return -1
-            keys[at] = key
-            codes[at] = code
+        count = int(flat[group]) >> 8
+        rests += count * LOW[count]
         size += count
-    if place != end or have >= _PART or held != 0:
+    if size > len(keys) or end >= len(flat):
         return -1
-    return size
+    position = _quotients(flat, first + groups, end, keys[:size])
+    if position < 0 or (position + rests + _BIT) >> _PLACE != end:
+        return -1
+    # Without signs, since a negative place would count from the end, and asking for that takes as long as the rest.
+    bit, at = np.uint64(position), 0
+    for group in range(first, first + groups):
+        count = int(flat[group]) >> 8
+        low = LOW[count]
+        step, mask = np.uint64(low), (np.int64(1) << low) - 1
+        key: Any = np.int64(-1)
+        for term in range(at, at + count):
+            place = bit >> np.uint64(_PLACE)
+            window = np.uint64(flat[place]) | np.uint64(flat[place + np.uint64(1)]) << np.uint64(_PART)
+            key += 1 + (keys[term] << low | np.int64(window >> (bit & np.uint64(_BIT))) & mask)
+            keys[term] = key
+            bit += step
+        if key > _KEY:
+            return -1
+        codes[at : at + count] = flat[group] & 255
+        at += count
+    left = np.int64(bit) & _BIT
+    return -1 if left and flat[end - 1] >> left else size
+
+
+@compiled
+def _quotients(flat: Numbers, place: int, end: int, found: Any) -> int:  # pragma: no cover - compiled
+    """Write the quotients that stand at a place and return the bit behind them; -1 where there are fewer."""
+    size, at = len(found), 0
+    last: Any = (place << _PLACE) - 1
+    if size == 0:
+        return int(last + 1)
+    for number in range(place, end):
+        bits = np.uint32(flat[number])
+        while bits:
+            lowest = bits & (~bits + np.uint32(1))
+            one = (number << _PLACE) + _BIT_OF[(lowest * np.uint32(_DE_BRUIJN) & np.uint32(0xFFFF)) >> np.uint32(12)]
+            found[at] = one - last - 1
+            last = one
+            at += 1
+            if at == size:
+                return int(last + 1)
+            bits &= bits - np.uint32(1)
+    return -1
