@@ -7,6 +7,7 @@ none can be started, the items are analysed in this one: slower, and the same.
 import asyncio
 import multiprocessing
 import os
+import threading
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -97,7 +98,16 @@ _given: list[tuple[Analyse, Model]] = []
 
 
 def _begin(analyse: Analyse, model: bytes) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _given.append((analyse, model_file.from_bytes(model, Lexicon.from_bytes)))
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed closes nothing: without this, its processes would wait for work forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 def _work(items: Sequence[Item]) -> list[tuple[bytes, str, bytes]]:
