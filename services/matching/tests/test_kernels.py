@@ -10,6 +10,7 @@ from matching.engine.analyzer import fold, is_han, words
 from matching.engine.items import Item
 from matching.engine.model import Model
 from matching.engine.statistics import level_of
+from matching.engine.tables import table
 from matching.engine.texts import Text, pair_key, pair_of
 
 MODEL = Model.shipped()
@@ -29,6 +30,19 @@ def test_a_text_is_folded_and_cut_as_the_analyzer_does(title: str, keywords: str
     assert dict(zip(terms.words, times, strict=True)) == expected
     if not any(map(is_han, words(title))):
         assert text.fields[0] == fold(title)
+
+
+def test_every_word_that_is_exchanged_is_exchanged_wherever_it_stands() -> None:
+    data = table("cross_strait")
+    forms = [
+        pair.partition("=")[0] for part in ("anywhere", "whole", "traditional") for pair in data[part]["words"].split()
+    ]
+    assert len(forms) > 50
+    for form in forms:
+        for title in (form, f"新型{form}", f"{form}方法", f"a{form}，{form[:2]}和{form[-2:]}", form[:-1]):
+            terms = MODEL.statistics.read(Text.of(Item("x", title)))
+            times = kernels.times(terms.facts, terms.first_word).tolist()
+            assert dict(zip(terms.words, times, strict=True)) == Counter(words(title)), title
 
 
 @given(TEXT, TEXT, TEXT)

@@ -57,10 +57,10 @@ def folded(  # pragma: no cover - compiled
 ) -> bool:
     """Fold a text in place, character by character; False where that is not all there is to it.
 
-    `becomes`: what a character is compared as, 0 where it cannot be told from the character alone; `begins`: two code
-    points each, ascending, with which a word may begin that is exchanged for another.
+    `becomes`: what a character is compared as, 0 where it cannot be told from the character alone; `begins`: three code
+    points each, ascending, with which a word may begin that is exchanged for another, the third 0 for words of two.
     """
-    before, least, most = np.int64(0), begins[0], begins[-1]
+    before, least, most = np.int64(0), begins[0] >> POINT_BITS, begins[-1] >> POINT_BITS
     for at in range(len(points)):
         point = points[at]
         if point >= len(becomes) or becomes[point] == 0:
@@ -68,8 +68,14 @@ def folded(  # pragma: no cover - compiled
         point = becomes[point]
         points[at] = point
         pair = before << POINT_BITS | np.int64(point)
-        if least <= pair <= most and begins[np.searchsorted(begins, pair)] == pair:
-            return False
+        if least <= pair <= most:
+            behind = points[at + 1] if at + 1 < len(points) else np.uint32(0)
+            third = becomes[behind] if behind < len(becomes) else np.uint32(0)
+            for begin in begins[np.searchsorted(begins, pair << POINT_BITS) :]:
+                if begin >> POINT_BITS != pair:
+                    break
+                if begin & _POINT == 0 or begin & _POINT == third:
+                    return False
         before = np.int64(point)
     return True
 

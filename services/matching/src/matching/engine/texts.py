@@ -89,8 +89,14 @@ _USUAL: Final = (
 )
 _HAN_AS_IT_IS: Final = ((0x3400, 0x4DC0), (0x4E00, 0xA000))
 _BECOMES: Final = _becomes()
+
+
+def _begin_code(beginning: str) -> int:
+    return pair_code(beginning) << POINT_BITS | (ord(beginning[2]) if beginning[2:] else 0)
+
+
 _BEGINS: Final = np.array(
-    sorted(map(pair_code, (form for form in folding.exchanged_beginnings() if len(form) == 2))), dtype=np.int64
+    sorted(_begin_code(beginning) for beginning in folding.exchanged_beginnings()), dtype=np.int64
 )
 
 
