@@ -17,6 +17,7 @@ async def write(folder: Path, pack: str, results: int, rate: float, seconds: flo
     """
     corpus = corpus_of(pack)
     ours = Ours.open(folder, corpus, model_for(corpus), writes=True)
+    await ours.begin()
     print("ready", flush=True)
     begun, written = time.monotonic(), 0
     while time.monotonic() - begun < seconds and written + 1_000 <= results:
@@ -25,7 +26,7 @@ async def write(folder: Path, pack: str, results: int, rate: float, seconds: flo
         print(written, flush=True)
         if rate:
             await asyncio.sleep(max(0.0, begun + written / rate - time.monotonic()))
-    await ours.index.close()
+    await ours.close()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from qianqiao_contracts import EventData
 
 from matching.copies import Change, Copies, Copy, Status
 from matching.embedding.items import ItemVectors
-from matching.engine.bulk import Bulk
+from matching.engine.bulk import Bulk, Made
 from matching.engine.index.port import CandidateIndex, Entry, Held, Versions
 from matching.engine.items import Item
 from matching.engine.shelf import Shelf
@@ -25,6 +25,7 @@ _AT_ONCE: Final = 8
 """Changes taken before the event loop gets a turn: a few milliseconds of analysis."""
 _SETTLE_FROM: Final = 1_000
 """So many fresh items make their index be brought up to date at once, whoever is responsible for it otherwise."""
+_BUILD_PAGE: Final = 1_000
 _BUILD_SETTLES: Final = 4_000
 _FEW: Final = 500
 """Once a reading behind a build brings no more than this, the rest is a matter of a moment."""
@@ -45,6 +46,16 @@ class Pace:
     """Each reading begins this much before the moment at which the last one began."""
     fresh_for: float
     """Seconds for which a reading is fresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch[C: EventData]:
+    """A page of a build, and its open items analysed."""
+
+    page: Sequence[Change]
+    copies: Mapping[str, Copy[C]]
+    items: Sequence[Item]
+    made: Sequence[Made]
 
 
 class Follower[C: EventData]:
@@ -345,20 +356,31 @@ class Follower[C: EventData]:
 
     async def _scan(self, shadow: Shelf, position: Position, told: Told, bulk: Bulk) -> None:
         after, read = position.scanned or "", 0
-        while page := await self._copies.changed(None, after, _PAGE):
-            # Items whole, so that none is put as open first and closed later; steps whose content never came remain.
-            copies = {copy.id: copy for copy in await self._copies.with_status(page)}
-            await shadow.prepare([self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open], bulk)
-            for some in batched(copies, _AT_ONCE, strict=False):
-                await self._merge_copies(shadow, copies, some)
-                await asyncio.sleep(0)
-            await self._merge_all(shadow, [change for change in page if change.status is not None])
-            after, read = page[-1].key, read + len(page)
-            told(read)
-            if shadow.unsettled >= _BUILD_SETTLES:
-                scanned = str(Position(position.read_at, after))
-                await shadow.settle(lambda: scanned)  # noqa: B023 - called before the next
+        coming = asyncio.create_task(self._read_ahead(after, bulk))
+        try:
+            while (batch := await coming).page:
+                after, read = batch.page[-1].key, read + len(batch.page)
+                coming = asyncio.create_task(self._read_ahead(after, bulk))  # while this one is taken in
+                shadow.expect(batch.items, batch.made)
+                for some in batched(batch.copies, _AT_ONCE, strict=False):
+                    await self._merge_copies(shadow, batch.copies, some)
+                    await asyncio.sleep(0)
+                await self._merge_all(shadow, [change for change in batch.page if change.status is not None])
+                told(read)
+                if shadow.unsettled >= _BUILD_SETTLES:
+                    scanned = str(Position(position.read_at, after))
+                    await shadow.settle(lambda: scanned)  # noqa: B023 - called before the next
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
         await shadow.settle(lambda: str(Position(position.read_at)), at_any_rate=True)
+
+    async def _read_ahead(self, after: str, bulk: Bulk) -> "_Batch[C]":
+        page = await self._copies.changed(None, after, _BUILD_PAGE)
+        # Items whole, so that none is put as open first and closed later; steps whose content never came remain.
+        copies = {copy.id: copy for copy in await self._copies.with_status(page)}
+        items = [self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open]
+        return _Batch(page, copies, items, await bulk.made(items))
 
     async def _changed_since(self, since: datetime, shelf: Shelf) -> int:
         """Bring everything that changed since then into a shelf; return how many documents that were."""

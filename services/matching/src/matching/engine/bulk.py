@@ -27,6 +27,8 @@ FROM: Final = 100
 """Fewer items are analysed in this process."""
 _AT_ONCE: Final = 50
 """Items that one process takes at a time: some twenty milliseconds."""
+_PATIENCE: Final = 5
+"""How far these processes stand back, as `nice` counts it: whoever waits for an answer goes first."""
 _BETWEEN: Final = "\n"
 """Between words on their way; no word has white space in it."""
 
@@ -99,6 +101,8 @@ _given: list[tuple[Analyse, Model]] = []
 
 def _begin(analyse: Analyse, model: bytes) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(_PATIENCE)
     _given.append((analyse, model_file.from_bytes(model, Lexicon.from_bytes)))
 
 

@@ -177,12 +177,11 @@ class Shelf:
         return Entry(id, versions, True, made.found_by, made.vector)
 
     def bulk(self) -> Bulk:
-        """Return what analyses many items for `prepare`; the caller closes it."""
+        """Return what analyses many items for `expect`; the caller closes it."""
         return Bulk(self._analyse, self._model)
 
-    async def prepare(self, items: Sequence[Item], bulk: Bulk) -> None:
-        """Have these analysed before `entry` asks for them; what was prepared before and not asked for is dropped."""
-        made = await bulk.made(items)
+    def expect(self, items: Sequence[Item], made: Sequence[Made]) -> None:
+        """Have these at hand for `entry`, as `bulk` made them; what was expected before is dropped."""
         self._ahead = {item.id: (item, each) for item, each in zip(items, made, strict=True)}
 
     def put(self, entry: Entry) -> None:
