@@ -92,10 +92,10 @@ class Ours:
     async def answer(self, need: Item) -> Sequence[Ranked]:
         """Return what a need is answered: results by probability, the best of them explained from their texts."""
         ranked = await self.engine.rank(need)
-        best = [candidate.id for candidate in ranked[:EXPLAINED]]
-        held = await self.engine.results.get(best)
-        texts = [self.corpus.result(number_of(id)) for id in best]
-        asked(need, self.engine.model).coverages([held[id].vector for id in best], texts)
+        best = ranked[:EXPLAINED]
+        if best and best[0].scoring is not None:
+            texts = [self.corpus.result(number_of(each.id)) for each in best]
+            asked(need, *best[0].scoring).coverages([each.vector for each in best], texts)
         return ranked
 
 

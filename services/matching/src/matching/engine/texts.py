@@ -138,6 +138,17 @@ class Text:
         return keywords, keywords + len(self.fields[1]) + 1
 
 
+def folded_together(text: str) -> str | None:
+    """Return fields folded that have line breaks between them; None where they have to be folded one by one.
+
+    They have not where each character is folded by itself and no word is exchanged. Places are the same then.
+    """
+    if len(text) > TEXT_LIMIT:
+        return None  # one of the fields may be longer than what is read
+    points = _points(text)
+    return _string(points) if kernels.folded(points, _BECOMES, _BEGINS) else None
+
+
 def _points(text: str) -> Points:
     return np.frombuffer(bytearray(text.encode("utf-32-le", "surrogatepass")), dtype=np.uint32)
 
