@@ -232,7 +232,8 @@ class Follower[C: EventData]:
                 shelf.put(entry)
                 held[entry.id] = Held(entry.id, entry.versions, entry.is_open, entry.vector)
         if reopened:
-            await self._merge_copies(shelf, await self._copies.get_many(reopened), reopened, changes)
+            copies = await self._copies.get_many(reopened)
+            await self._merge_copies(shelf, copies, self._items(copies), reopened, changes)
 
     def _with_content(self, shelf: Shelf, now: Held, change: Change, content: dict[str, object]) -> Entry | None:
         if change.sequence <= now.versions.content:
@@ -243,11 +244,19 @@ class Follower[C: EventData]:
             self._vectors.offer(item, change.sequence)
         return shelf.entry(change.item, versions, item, is_open=now.is_open)
 
+    def _items(self, copies: Mapping[str, Copy[C]]) -> dict[str, Item]:
+        """The open ones as the engine sees them."""
+        return {id: self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open}
+
     async def _merge_copies(
-        self, shelf: Shelf, copies: Mapping[str, Copy[C]], ids: Sequence[str], changes: Sequence[Change] = ()
+        self,
+        shelf: Shelf,
+        copies: Mapping[str, Copy[C]],
+        items: dict[str, Item],
+        ids: Sequence[str],
+        changes: Sequence[Change] = (),
     ) -> None:
         """Bring in items as they were just read whole; of one without content `changes` say the status."""
-        items = {id: self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open and id in ids}
         if self._vectors is not None:
             for id, embedding in (await self._vectors.read(list(items.values()))).items():
                 items[id] = replace(items[id], embedding=embedding)
@@ -278,7 +287,7 @@ class Follower[C: EventData]:
         if self._attached is not None:
             self._attached.update(ids)
         copies = await self._copies.get_many(ids)
-        items = {id: self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open}
+        items = self._items(copies)
         found = await vectors.read(list(items.values()))
         held = await self._shelf.get(list(found))
         for id, embedding in found.items():
@@ -362,8 +371,9 @@ class Follower[C: EventData]:
                 after, read = batch.page[-1].key, read + len(batch.page)
                 coming = asyncio.create_task(self._read_ahead(after, bulk))  # while this one is taken in
                 shadow.expect(batch.items, batch.made)
+                items = {item.id: item for item in batch.items}
                 for some in batched(batch.copies, _AT_ONCE, strict=False):
-                    await self._merge_copies(shadow, batch.copies, some)
+                    await self._merge_copies(shadow, batch.copies, {id: items[id] for id in some if id in items}, some)
                     await asyncio.sleep(0)
                 await self._merge_all(shadow, [change for change in batch.page if change.status is not None])
                 told(read)
@@ -379,7 +389,7 @@ class Follower[C: EventData]:
         page = await self._copies.changed(None, after, _BUILD_PAGE)
         # Items whole, so that none is put as open first and closed later; steps whose content never came remain.
         copies = {copy.id: copy for copy in await self._copies.with_status(page)}
-        items = [self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open]
+        items = list(self._items(copies).values())
         return _Batch(page, copies, items, await bulk.made(items))
 
     async def _changed_since(self, since: datetime, shelf: Shelf) -> int:
