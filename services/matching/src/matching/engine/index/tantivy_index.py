@@ -50,6 +50,7 @@ class _View:
     searcher: tantivy.Searcher
     mark: Mark
     mark_at: int
+    often: documents.Often
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ class TantivyIndex:
             return []
         view = self._view
         self._records.see(view.mark.end)
-        query = documents.query_of(view.searcher, terms)
+        query = documents.query_of(terms, view.mark.items, view.often)
         return self._records.read(documents.places(view.searcher, query, most))
 
     async def get(self, ids: Sequence[str]) -> Mapping[str, Held]:
@@ -202,7 +203,7 @@ class TantivyIndex:
         mark = self._records.read_mark(marks[0])
         if searcher.num_docs != mark.items + 1:
             raise IndexDamagedError(f"{searcher.num_docs - 1} documents instead of {mark.items}")
-        return _View(searcher, mark, marks[0])
+        return _View(searcher, mark, marks[0], documents.Often(searcher))
 
     def _reload(self) -> None:
         with self._writing:
