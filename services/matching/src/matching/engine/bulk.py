@@ -28,12 +28,18 @@ FROM: Final = 100
 _AT_ONCE: Final = 50
 """Items that one process takes at a time: some twenty milliseconds."""
 _PATIENCE: Final = 5
-"""How far these processes stand back, as `nice` counts it: whoever waits for an answer goes first."""
+"""How far a process stands back, as `nice` counts it."""
 _BETWEEN: Final = "\n"
 """Between words on their way; no word has white space in it."""
 
 type Analyse = Callable[[Item, Model], Analysed]
 log = structlog.get_logger("qianqiao.matching.bulk")
+
+
+def stand_back() -> None:
+    """Have this process work when those have nothing to do that somebody waits for, where the system knows of that."""
+    if hasattr(os, "nice"):
+        os.nice(_PATIENCE)
 
 
 class Made(NamedTuple):
@@ -101,8 +107,7 @@ _given: list[tuple[Analyse, Model]] = []
 
 def _begin(analyse: Analyse, model: bytes) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if hasattr(os, "nice"):
-        os.nice(_PATIENCE)
+    stand_back()
     _given.append((analyse, model_file.from_bytes(model, Lexicon.from_bytes)))
 
 
