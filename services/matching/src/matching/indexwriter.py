@@ -1,8 +1,8 @@
 """`python -m matching index`: a process that does nothing but write the indexes on disk. It needs the store alone.
 
 The processes of the service then only read: what is written beside them does not hold up their searches, and this
-process stands back where they share a machine. It may be
-started, stopped and started anew at any time; several of them wait for each other.
+process stands back where they share a machine. It may be started, stopped and started anew at any time; several of them
+wait for each other.
 """
 
 import asyncio
