@@ -6,8 +6,8 @@ nDCG@10, recall and reciprocal rank, what would have been proposed and how much 
 nothing is proposed once the right record is gone, and the time an answer takes.
 
 The weights of terms are learnt from the records themselves, as a platform learns them from its own results, unless a
-fitted model brings its own. English titles are asked with lexicons learnt from the other records' titles and keywords,
-never from their own.
+fitted model brings its own; the calibration is then the shipped one, which was learnt on another collection. English
+titles are asked with lexicons learnt from the other records' titles and keywords, never from their own.
 """
 
 import argparse
@@ -104,8 +104,12 @@ def evaluate(path: str, limit: int, model: Model | None = None) -> dict[str, Tal
 
 async def _evaluated(pack: Sequence[Mapping[str, Any]], limit: int, model: Model | None) -> dict[str, Tally]:
     items = [result_item(record) for record in pack]
-    # A fitted calibration belongs to the statistics it was fitted with.
-    model = model or replace(Model.shipped(), statistics=Statistics.learn(items))
+    model = model or Model.learnt(Statistics.learn(items))
+    if not model.is_calibrated:
+        sys.stderr.write(
+            f"校准来自另一词频（{model.calibration.statistics}），概率只是近似 / the calibration was learnt with other "
+            f"statistics than {model.statistics.version}: probabilities are approximate\n"
+        )
     engine = Engine.in_memory(model)
     for version, item in enumerate(items, 1):
         await engine.put_result(item, version)
@@ -147,11 +151,11 @@ async def _ask(engine: Engine, model: Model, text: str, right: str, tally: Tally
     begun = time.perf_counter()
     need = need_vector(Item("need", "", (), (text,)), model)
     held = open_with_content(await engine.results.search(need.heaviest, _FOUND))
-    scores = score_results(need.vector, [each.vector for each in held], model, need.order)
+    scores = score_results(need.vector, [each.vector for each in held], model, foreign=need.foreign)
     ordered = _ordered(list(zip([each.id for each in held], scores, strict=True)))
     took = (time.perf_counter() - begun) * 1000
     others = [each for each in held if each.id != right]
-    left = score_results(need.vector, [each.vector for each in others], model, need.order)
+    left = score_results(need.vector, [each.vector for each in others], model, foreign=need.foreign)
     without = _ordered(list(zip([each.id for each in others], left, strict=True)))
     tally.add(right, ordered, without, took)
 

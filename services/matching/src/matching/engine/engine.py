@@ -82,7 +82,7 @@ class Engine:
             found += (await self.results.get(sorted(missing))).values()
         held = open_with_content(found)
         try:
-            scores = score_results(analysed.vector, [each.vector for each in held], model, analysed.order)
+            scores = score_results(analysed.vector, [each.vector for each in held], model, foreign=analysed.foreign)
             ranked = sorted((Ranked(each.id, score) for each, score in zip(held, scores, strict=True)), key=_order)
             return _with_likes(ranked, {each.id: each.vector for each in held})
         except IndexDamagedError as damage:
