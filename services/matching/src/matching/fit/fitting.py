@@ -50,9 +50,9 @@ def split(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
     verdicts = [case for case in cases if case.kind == VERDICT]
     known = [case for case in cases if case.kind != VERDICT]
     late = _late_groups(verdicts)
-    learnt = [case for case in known if not _is_held_back(case.group)]
+    learnt = [case for case in known if not is_held_back(case.group)]
     learnt += [case for case in verdicts if case.group not in late]
-    held = [case for case in known if _is_held_back(case.group)]
+    held = [case for case in known if is_held_back(case.group)]
     return learnt, held + [case for case in verdicts if case.group in late]
 
 
@@ -61,7 +61,8 @@ def _late_groups(verdicts: Sequence[Case]) -> set[str]:
     return {case.group for case in verdicts[first:]} - {case.group for case in verdicts[:first]}
 
 
-def _is_held_back(group: str) -> bool:
+def is_held_back(group: str) -> bool:
+    """Tell whether the needs of a known result are held back: a fit is judged on them and never sees them."""
     return crc32(f"held back:{group}".encode()) < float(_PAIRS["held_back"]) * _HASHES
 
 
