@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -285,7 +286,8 @@ def test_facets_help_and_harm_within_bounds_and_absence_does_neither() -> None:
 
 
 def test_bands_have_thresholds() -> None:
-    assert [MODEL.calibration.band_of(p) for p in (0.95, 0.7, 0.5, 0.4999, 0.0)] == ["高度", "较", "部分", None, None]
+    calibration = replace(MODEL.calibration, bands={"高度": 0.8, "较": 0.65, "部分": 0.5})
+    assert [calibration.band_of(p) for p in (0.95, 0.7, 0.5, 0.4999, 0.0)] == ["高度", "较", "部分", None, None]
 
 
 def test_a_copied_result_does_not_score_above_a_probability() -> None:

@@ -38,7 +38,7 @@ def learnt() -> Model:
     """One whose vectors differ, too."""
     items = [result_item(id, result) for id, result in RESULTS.items()]
     lexicon = learn([*pairs_of("电池 散热", ["电池"], "battery cooling", ["battery"])])
-    return replace(recalibrated(-7.0), statistics=Statistics.learn(items), lexicon=lexicon)
+    return replace(recalibrated(-2.0), statistics=Statistics.learn(items), lexicon=lexicon)
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -104,7 +104,7 @@ async def play(service: Service) -> None:
         await service.deliver(result, subject=id)
 
 
-@pytest.mark.parametrize("model", [recalibrated(-8.0), learnt()], ids=["calibration", "vectors"])
+@pytest.mark.parametrize("model", [recalibrated(-4.0), learnt()], ids=["calibration", "vectors"])
 async def test_a_model_that_came_is_taken_up_and_every_need_scored_anew(
     begin: Begin, tmp_path: Path, model: Model
 ) -> None:
@@ -189,7 +189,7 @@ async def test_a_file_that_is_copied_bit_by_bit_is_taken_once_it_is_whole(tmp_pa
 async def test_a_crash_while_needs_are_looked_at_anew_loses_none(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, model = tmp_path / "model.bin", recalibrated(-8.0)
+    file, model = tmp_path / "model.bin", recalibrated(-4.0)
     file.write_bytes(to_bytes(Model.shipped()))
     first = await begin()
     await play(first)
@@ -216,7 +216,7 @@ async def test_a_crash_while_needs_are_looked_at_anew_loses_none(
 
 
 async def test_a_process_with_another_model_leaves_the_work_and_is_made_good(begin: Begin, tmp_path: Path) -> None:
-    new = recalibrated(-8.0)
+    new = recalibrated(-4.0)
     (tmp_path / "model.bin").write_bytes(to_bytes(Model.shipped()))
     (tmp_path / "new.bin").write_bytes(to_bytes(new))
     old = await begin()

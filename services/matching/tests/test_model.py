@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,25 @@ def test_a_translation_finds_and_explains_and_never_covers_more_than_its_word() 
     assert covered.total == pytest.approx(score_pair(need, result, model).word_coverage)
     both = Item("b", "inverter 变流器", (), ("switch 切换 inverter 变流器",))
     assert score_pair(need, both, model).word_coverage <= 1
+
+
+def test_a_word_of_another_language_weighs_what_its_translations_do() -> None:
+    model = Model(lexicon=Dictionary())
+    unknown, known = (need_vector(Item("n", text), model) for text in ("qwertz", "inverter"))
+    assert (unknown.foreign, known.foreign) == (False, True)
+    assert not need_vector(Item("n", "储能变流器的并离网切换 inverter"), model).foreign
+    need, result = Item("n", "inverter"), Item("r", "", (), ("变流器",))
+    latin = score_pair(need, Item("l", "", (), ("inverter",)), model).word_coverage
+    translated = score_pair(need, result, model).word_coverage
+    assert translated == pytest.approx(0.9 * latin, rel=0.15), "0.9 is the translation's share; levels are half nats"
+
+
+def test_a_calibration_says_which_statistics_it_was_learnt_with() -> None:
+    assert MODEL.is_calibrated
+    snapshot = Statistics.learn(COLLECTION)
+    assert not Model.learnt(snapshot).is_calibrated, "it was learnt on another collection"
+    own = replace(Model.learnt(snapshot).calibration, statistics=snapshot.version)
+    assert from_bytes(to_bytes(Model(snapshot, own))).is_calibrated
 
 
 def test_near_copies_are_told_from_what_is_only_on_the_same_topic() -> None:

@@ -1,13 +1,13 @@
 """Measure the engine on a pack of records whose problem statements are known to belong to them.
 
-`python -m matching.evaluate PATH [--limit N] [--model FILE]` reads xz-compressed JSON lines with id, title, abstract,
-keywords and the queries `need` and `need_masked` (and title_en), indexes all of them and prints, by kind of query,
-nDCG@10, recall and reciprocal rank, what would have been proposed and how much of it is right, in how many cases
-nothing is proposed once the right record is gone, and the time an answer takes.
+`python -m matching.evaluate PATH [--limit N] [--model FILE] [--held-back]` reads xz-compressed JSON lines with id,
+title, abstract, keywords and the queries `need` and `need_masked` (and title_en), indexes all of them and prints, by
+kind of query, nDCG@10, recall and reciprocal rank, what would have been proposed and how much of it is right, in how
+many cases nothing is proposed once the right record is gone, and the time an answer takes.
 
 The weights of terms are learnt from the records themselves, as a platform learns them from its own results, unless a
-fitted model brings its own. English titles are asked with lexicons learnt from the other records' titles and keywords,
-never from their own.
+fitted model brings its own; the calibration is then the shipped one, which was learnt on another collection. English
+titles are asked with lexicons learnt from the other records' titles and keywords, never from their own.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import lzma
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,8 @@ from matching.engine.shelf import open_with_content
 from matching.engine.statistics import Statistics
 from matching.engine.tables import table
 from matching.engine.vectors import need_vector
+from matching.fit.fitting import is_held_back
+from matching.fit.record import read
 
 QUERIES: Final = ("need", "need_masked")
 ENGLISH: Final = "title_en"
@@ -97,31 +99,42 @@ def result_item(record: Mapping[str, Any]) -> Item:
     return Item(record["id"], record["title"], (record["keywords"],), (record["abstract"],))
 
 
-def evaluate(path: str, limit: int, model: Model | None = None) -> dict[str, Tally]:
-    """Index a pack and ask every `n`th of its queries, `limit` of each kind at most."""
-    return asyncio.run(_evaluated(list(records(path)), limit, model))
+def evaluate(path: str, limit: int, model: Model | None = None, *, held_back: bool = False) -> dict[str, Tally]:
+    """Index a pack and ask every `n`th of its queries, `limit` of each kind at most.
+
+    `held_back`: only those that a fit on this pack never saw.
+    """
+    return asyncio.run(_evaluated(list(records(path)), limit, model, held_back=held_back))
 
 
-async def _evaluated(pack: Sequence[Mapping[str, Any]], limit: int, model: Model | None) -> dict[str, Tally]:
+async def _evaluated(
+    pack: Sequence[Mapping[str, Any]], limit: int, model: Model | None, *, held_back: bool
+) -> dict[str, Tally]:
     items = [result_item(record) for record in pack]
-    # A fitted calibration belongs to the statistics it was fitted with.
-    model = model or replace(Model.shipped(), statistics=Statistics.learn(items))
+    model = model or Model.learnt(Statistics.learn(items))
+    if not model.is_calibrated:
+        sys.stderr.write(
+            f"校准来自另一词频（{model.calibration.statistics}），概率只是近似 / the calibration was learnt with other "
+            f"statistics than {model.statistics.version}: probabilities are approximate\n"
+        )
     engine = Engine.in_memory(model)
     for version, item in enumerate(items, 1):
         await engine.put_result(item, version)
     await engine.settle()
     tallies = {query: Tally() for query in QUERIES}
-    for record in pack[:: max(1, len(pack) // limit)]:
+    chosen = [record for record in pack if not held_back or is_held_back(record["id"])]
+    chosen = chosen[:: max(1, len(chosen) // limit)]
+    for record in chosen:
         for query in QUERIES:
             if record.get(query):
                 await _ask(engine, model, record[query], record["id"], tallies[query])
     if any(record.get(ENGLISH) for record in pack):
-        tallies[ENGLISH] = await _english(engine, model, pack, limit)
+        tallies[ENGLISH] = await _english(engine, model, pack, {record["id"] for record in chosen})
     return tallies
 
 
-async def _english(engine: Engine, model: Model, pack: Sequence[Mapping[str, Any]], limit: int) -> Tally:
-    tally, asked = Tally(), {record["id"] for record in pack[:: max(1, len(pack) // limit)]}
+async def _english(engine: Engine, model: Model, pack: Sequence[Mapping[str, Any]], asked: Container[str]) -> Tally:
+    tally = Tally()
     for fold in range(_FOLDS):
         inside = [record for record in pack if _fold(record) == fold and record["id"] in asked and record.get(ENGLISH)]
         if not inside:
@@ -147,11 +160,11 @@ async def _ask(engine: Engine, model: Model, text: str, right: str, tally: Tally
     begun = time.perf_counter()
     need = need_vector(Item("need", "", (), (text,)), model)
     held = open_with_content(await engine.results.search(need.heaviest, _FOUND))
-    scores = score_results(need.vector, [each.vector for each in held], model, need.order)
+    scores = score_results(need.vector, [each.vector for each in held], model, foreign=need.foreign)
     ordered = _ordered(list(zip([each.id for each in held], scores, strict=True)))
     took = (time.perf_counter() - begun) * 1000
     others = [each for each in held if each.id != right]
-    left = score_results(need.vector, [each.vector for each in others], model, need.order)
+    left = score_results(need.vector, [each.vector for each in others], model, foreign=need.foreign)
     without = _ordered(list(zip([each.id for each in others], left, strict=True)))
     tally.add(right, ordered, without, took)
 
@@ -166,17 +179,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("path", help="数据包（.jsonl.xz） / the pack")
     parser.add_argument("--limit", type=int, default=2000, help="每类最多查询数 / queries of each kind at most")
     parser.add_argument("--model", type=Path, help="模型文件，默认随服务所带 / a fitted model")
+    parser.add_argument("--held-back", action="store_true", help="只问拟合时留出的 / only what a fit never saw")
     asked = parser.parse_args(arguments)
-    model = _fitted(asked.model) if asked.model else None
-    for name, tally in evaluate(asked.path, asked.limit, model).items():
+    model = read(asked.model) if asked.model else None
+    for name, tally in evaluate(asked.path, asked.limit, model, held_back=asked.held_back).items():
         sys.stdout.write(tally.line(name) + "\n")
     return 0
-
-
-def _fitted(path: Path) -> Model:
-    from matching.fit.record import read
-
-    return read(path)
 
 
 if __name__ == "__main__":

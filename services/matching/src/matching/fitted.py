@@ -98,12 +98,22 @@ class FittedModel:
         self._seen = signature = self._signature()
         try:
             with self._path.open("rb") as file:
-                return signature, from_bytes(file.read(LARGEST + 1))
+                model = from_bytes(file.read(LARGEST + 1))
         except OSError as error:
             self._seen = None
             raise self._unusable("model-file-missing", error) from error
         except ModelDamagedError as error:
             raise self._unusable("model-file-damaged", error) from error
+        if not model.is_calibrated:
+            log.warning(
+                "model calibrated with other statistics",
+                path=str(self._path),
+                calibrated_with=model.calibration.statistics,
+                statistics=model.statistics.version,
+                zh="模型的校准不是用它的词频学得的，概率只是近似：请重新拟合",
+                en="the calibration was not learnt with these statistics, probabilities are approximate: fit anew",
+            )
+        return signature, model
 
     def _unusable(self, code: str, why: Exception) -> ModelUnusable:
         zh, en = _FORMS[code]

@@ -1,15 +1,19 @@
 """The command from end to end, on a market made of our own words."""
 
 import json
+import tomllib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matching.bilingual.lexicon import Pair
 from matching.engine.items import Item
+from matching.engine.model import Calibration
 from matching.fit.command import main
-from matching.fit.examples import Verdict, masked, pseudo_pairs
+from matching.fit.examples import Verdict, chinese_only, masked, pseudo_pairs, translated_pairs
+from matching.fit.lexicons import Lexicons
 from matching.fit.record import read
 
 from .made import market
@@ -129,6 +133,27 @@ def test_a_model_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["--pack", str(tmp_path / "absent.jsonl.xz")]) == 2
 
 
+def test_needs_in_another_language_are_titles_asked_of_what_has_no_english() -> None:
+    result = Item("r", "轴承", ("磨损", "wear"), ("消除磨损。", "It removes wear."), title_en="Bearing")
+    assert chinese_only(result) == Item("r", "轴承", ("磨损",), ("消除磨损。",))
+    keywords = Pair("磨损", "wear")
+    (need,) = translated_pairs(
+        [result, Item("s", "阀门")], {"r": (Pair("轴承", "Bearing"), keywords), "s": (keywords,)}
+    )
+    assert (need.need.text, need.right, need.kind) == ("Bearing", "r", "translated")
+
+
+def test_a_lexicon_is_learnt_without_the_fold_it_is_asked_about() -> None:
+    pairs = {f"r{number}": (Pair("轴承", "bearing"), Pair(f"磨损{number}", "wear")) for number in range(20)}
+    pairs["only"] = (Pair("阀门", "valve"),)
+    lexicons = Lexicons(pairs)
+    assert (lexicons.count, lexicons.are_enough) == (41, False)
+    for fold in range(lexicons.folds):
+        knows = bool(lexicons.without(fold).translations("valv"))
+        assert knows is (fold != lexicons.fold_of("only"))
+    assert lexicons.whole().translations("valv")
+
+
 def test_a_figure_that_is_not_reached_is_about_its_pair_only() -> None:
     need = RESULTS[0]
     assert Verdict(need, "r1", False, NOON, "constraint_unmet").is_about_the_pair_only
@@ -136,16 +161,28 @@ def test_a_figure_that_is_not_reached_is_about_its_pair_only() -> None:
     assert not Verdict(need, "r1", True, NOON).is_about_the_pair_only
 
 
-def test_a_lexicon_is_learnt_where_enough_is_said_in_both_languages(tmp_path: Path, fitted: Path) -> None:
+def test_a_lexicon_is_learnt_where_enough_is_said_in_both_languages(
+    tmp_path: Path, fitted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert read(fitted).lexicon is None
     words = {"轴承": "bearing", "阀门": "valve", "电机": "motor", "焊缝": "weld", "涂层": "coating", "齿轮": "gear"}
     lines = []
     for item in RESULTS:
         english = [word for zh, word in words.items() if zh in item.title]
         lines.append({**line_of(item), "title_en": " ".join([*english, "process"]), "keywords_en": english})
-    out = tmp_path / "model.bin"
-    assert main(["--results", written(tmp_path / "results.jsonl", lines), "--out", str(out)]) == 0
-    lexicon = read(out).lexicon
+    out, shipped = tmp_path / "model.bin", tmp_path / "bands.toml"
+    results = written(tmp_path / "results.jsonl", lines)
+    assert main(["--results", results, "--out", str(out), "--table", str(shipped)]) == 0
+    assert "translated" in capsys.readouterr().out
+    model = read(out)
+    assert model.is_calibrated
+    assert model.calibration.ranking_translated
+    told = Calibration.read(tomllib.loads(shipped.read_text(encoding="utf-8")))
+    assert (told.version, told.statistics) == (model.calibration.version, model.statistics.version)
+    assert told.coefficients == pytest.approx(model.calibration.coefficients, rel=1e-3)
+    assert told.ranking_translated == pytest.approx(model.calibration.ranking_translated, rel=1e-3)
+    assert told.bands == pytest.approx(model.calibration.bands, rel=1e-3)
+    lexicon = model.lexicon
     assert lexicon is not None
     assert lexicon.translations("bear")[0][0] == "轴承"
     origin = json.loads(Path(f"{out}.report.json").read_text(encoding="utf-8"))["origin"]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching.fit.isotonic import corrected, curve
 from matching.fit.judging import Judged, report, threshold
 from matching.fit.listwise import fit_order
 from matching.fit.logistic import Prior, fit, log_loss
@@ -25,19 +24,6 @@ def test_a_bound_is_below_the_share_and_rises_with_what_is_right(right: int, mor
 def test_a_bound_is_the_published_one() -> None:
     assert lower_bound(0, 0, 0.9) == 0
     assert lower_bound(8, 10, 0.975) == pytest.approx(0.4902, abs=1e-4)  # two-sided 95 %: 0.4902 to 0.9433
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
-def test_a_curve_never_falls_and_keeps_the_mean(pairs: list[tuple[float, bool]]) -> None:
-    given_ = np.array([p for p, _ in pairs])
-    answers = np.array([float(a) for _, a in pairs])
-    points = curve(given_, answers)
-    ys = [y for _, y in points]
-    assert ys == sorted(ys)
-    assert ys[0] >= answers.min()
-    assert ys[-1] <= answers.max()
-    grid = corrected(np.linspace(0, 1, 50), points)
-    assert (np.diff(grid) >= -1e-12).all()
 
 
 def test_coefficients_are_found_again() -> None:
@@ -108,6 +94,7 @@ def test_the_threshold_is_the_smallest_that_keeps_the_promise_for_every_kind() -
     harder = [judged("b", 0.95, True) for _ in range(200)] + [judged("b", 0.9, False) for _ in range(200)]
     assert threshold([*sure, *unsure, *harder], 0.7) == 0.95
     assert threshold(unsure, 0.8) is None
+    assert threshold([*sure, *unsure], 0.7, counted=0.76) == 0.9  # 300 of 400 are right from 0.5 on
     hopeless = [judged("c", 0.85, False) for _ in range(20)]  # nothing of this kind is proposed from 0.9 on
     assert threshold([*sure, *hopeless], 0.9) == 0.9
 

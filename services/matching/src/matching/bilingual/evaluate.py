@@ -11,7 +11,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from zlib import crc32
 
@@ -90,14 +90,15 @@ class Ranking:
 
     def __init__(self, items: Sequence[Item], statistics: Statistics) -> None:
         self._statistics = statistics
-        model = Model(statistics=statistics)
+        model = Model.learnt(statistics)
         self._vectors = [result_vector(item, model).vector for item in items]
 
     def scores(self, title: str, lexicon: Lexicon | None) -> Floats:
         """Return what every record would be ordered by for this need."""
-        model = Model(statistics=self._statistics, lexicon=lexicon)
+        model = replace(Model.learnt(self._statistics), lexicon=lexicon)
         need = need_vector(Item("need", title), model)
-        return np.array([score.order for score in score_results(need.vector, self._vectors, model, need.order)])
+        scores = score_results(need.vector, self._vectors, model, foreign=need.foreign)
+        return np.array([score.order for score in scores])
 
 
 def asked_for(title: str, lexicon: Lexicon) -> tuple[dict[str, float], dict[str, float]]:

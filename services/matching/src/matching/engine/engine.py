@@ -94,7 +94,7 @@ class Engine:
             found += (await self.results.get(sorted(missing))).values()
         held = open_with_content(found)
         try:
-            scores = score_results(analysed.vector, [each.vector for each in held], model, analysed.order)
+            scores = score_results(analysed.vector, [each.vector for each in held], model, foreign=analysed.foreign)
             scoring = Scoring(model, analysed.vector)
             pairs = zip(held, scores, strict=True)
             ranked = [Ranked(each.id, score, scoring=scoring, vector=each.vector) for each, score in pairs]

@@ -75,6 +75,14 @@ class Calibration:
     """Least probability of each band."""
     ranking: Mapping[str, float]
     """Coefficients of what a list is ordered by, on the features and on LOCAL; empty: by the log-odds."""
+    ranking_translated: Mapping[str, float]
+    """The same for a need in another language; empty: as all others."""
+    statistics: str
+    """Names the statistics that it was learnt with: with others, its probabilities are not what they say."""
+
+    def order_for(self, *, foreign: bool) -> Mapping[str, float]:
+        """Return the coefficients by which a list is ordered for a need, `foreign` or in the language of most."""
+        return (foreign and self.ranking_translated) or self.ranking or self.coefficients
 
     @property
     def propose_from(self) -> float:
@@ -96,14 +104,30 @@ class Calibration:
     def read(cls, data: Mapping[str, Any]) -> "Calibration":
         """Return the calibration that a table holds (data/bands.toml). Raises ValueError."""
         coefficients = {name: float(value) for name, value in data["coefficients"].items() if name != "source"}
-        ranking = {name: float(value) for name, value in data.get("ranking", {}).items() if name != "source"}
-        if unknown := sorted((set(coefficients) - FEATURES) | (set(ranking) - FEATURES - set(LOCAL))):
+        ranking, translated = (
+            {name: float(value) for name, value in data.get(order, {}).items() if name != "source"}
+            for order in ("ranking", "ranking_translated")
+        )
+        ordering = set(ranking) | set(translated)
+        if unknown := sorted((set(coefficients) - FEATURES) | (ordering - FEATURES - set(LOCAL))):
             raise ValueError(f"unknown features: {', '.join(unknown)}")
         bands = {name: float(least) for name, least in data["bands"]["least"].items()}
         settings = data["probability"]
         return cls(
-            str(data["version"]), float(settings["intercept"]), float(settings["floor"]), coefficients, bands, ranking
+            str(data["version"]),
+            float(settings["intercept"]),
+            float(settings["floor"]),
+            coefficients,
+            bands,
+            ranking,
+            translated,
+            str(data.get("statistics", "")),
         )
+
+    @classmethod
+    def shipped(cls, statistics: Statistics) -> "Calibration":
+        """Return the calibration that comes with the service for the fixed background, or for a snapshot."""
+        return cls.read(table("bands_learnt" if statistics.documents else "bands"))
 
     @property
     def name(self) -> str:
@@ -115,9 +139,11 @@ class Calibration:
         """Return the calibration as `read` takes it."""
         return {
             "version": self.version,
+            "statistics": self.statistics,
             "probability": {"intercept": self.intercept, "floor": self.floor},
             "coefficients": dict(self.coefficients),
             "ranking": dict(self.ranking),
+            "ranking_translated": dict(self.ranking_translated),
             "bands": {"least": dict(self.bands)},
         }
 
@@ -127,8 +153,13 @@ class Model:
     """What a score depends on beside two items."""
 
     statistics: Statistics = field(default_factory=Statistics)
-    calibration: Calibration = field(default_factory=lambda: Calibration.read(table("bands")))
+    calibration: Calibration = field(default_factory=lambda: Calibration.shipped(Statistics()))
     lexicon: Lexicon | None = None
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the calibration was learnt with these very statistics."""
+        return self.calibration.statistics == self.statistics.version
 
     @property
     def baked_version(self) -> str:
@@ -140,6 +171,11 @@ class Model:
     def version(self) -> str:
         """Names everything a score depends on beside the two items."""
         return f"{self.baked_version} score/{self.calibration.name}"
+
+    @classmethod
+    def learnt(cls, statistics: Statistics) -> "Model":
+        """Return the model of a snapshot without a calibration of its own: that of another collection stands in."""
+        return cls(statistics, Calibration.shipped(statistics))
 
     @staticmethod
     @cache

@@ -50,18 +50,18 @@ class Score(NamedTuple):
 
 
 def score_results(
-    need: bytes, results: Sequence[bytes | memoryview], model: Model, order: Mapping[str, float] | None = None
+    need: bytes, results: Sequence[bytes | memoryview], model: Model, *, foreign: bool = False
 ) -> list[Score]:
     """Score the results that stand beside each other for one need, in their order.
 
-    `order` are coefficients for `Score.order` in place of the calibration's. Raises IndexDamagedError for a damaged
-    vector.
+    `foreign`: the need is in another language, so that lists are ordered by what is translated (`Analysed.foreign`).
+    Raises IndexDamagedError for a damaged vector.
     """
     if not results:
         return []
     calibration = model.calibration
     asked, offered = read([need], NEED), read(results, RESULT)
-    return _scores(_beside_each_other(asked, offered, calibration), calibration, order)
+    return _scores(_beside_each_other(asked, offered, calibration), calibration, foreign=foreign)
 
 
 def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
@@ -73,7 +73,7 @@ def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model
         return []
     asked, offered = read(needs, NEED), read([result], RESULT)
     features = compared(meet(asked, offered, many_needs=True), asked, offered, alone=True)
-    return _scores(features | _alone(len(needs)), model.calibration)
+    return _scores(features | _alone(len(needs)), model.calibration, foreign=False)
 
 
 def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> dict[str, Floats]:
@@ -114,10 +114,8 @@ def _weighed(features: Mapping[str, Floats], coefficients: Mapping[str, float], 
     return total
 
 
-def _scores(
-    features: Mapping[str, Floats], calibration: Calibration, order: Mapping[str, float] | None = None
-) -> list[Score]:
-    order = order or calibration.ranking or calibration.coefficients
+def _scores(features: Mapping[str, Floats], calibration: Calibration, *, foreign: bool) -> list[Score]:
+    order = calibration.order_for(foreign=foreign)
     probability = probabilities(features, calibration)
     facets = {name: weight for name, weight in calibration.coefficients.items() if name in FACETS}
     columns = [

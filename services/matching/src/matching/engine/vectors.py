@@ -20,7 +20,7 @@ from matching.engine.analyzer import is_han
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, Contents
 from matching.engine.model import Lexicon, Model
-from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, SQUARE, STEPS, Statistics
+from matching.engine.statistics import COUNT_BITS, MOST_LEVEL, SQUARE, STEPS, Statistics, Terms
 from matching.engine.tables import table
 from matching.engine.texts import Text, pair_key
 
@@ -31,7 +31,6 @@ _WEIGHTS: Final = table("weights")
 _BM25F: Final = _WEIGHTS["bm25f"]
 _FIELDS: Final = [_BM25F["fields"][name] for name in ("title", "keywords", "body")]
 _TRANSLATION: Final = _WEIGHTS["translation"]
-_ORDER: Final[Mapping[str, float]] = _TRANSLATION["order"]
 _FOREIGN: Final[float] = table("bilingual")["expansion"]["han_share"]
 _CANDIDATES: Final = _WEIGHTS["candidates"]
 _MOST: Final[tuple[int, int]] = (_WEIGHTS["vector"]["pairs"], _WEIGHTS["vector"]["words"])
@@ -94,8 +93,8 @@ class Analysed:
     _words: Sequence[str]
     _worth: Floats
     _searched_with: int
-    order: Mapping[str, float] | None = None
-    """Coefficients by which a list for it is ordered, where they are not those of the calibration."""
+    foreign: bool = False
+    """Whether it is a need in another language, found and ordered by what is translated."""
 
     @cached_property
     def heaviest(self) -> Mapping[str, float]:
@@ -118,22 +117,42 @@ def query_weights(item: Item, model: Model | None = None) -> dict[str, float]:
 def need_vector(item: Item, model: Model) -> Analysed:
     """Analyse a need. An empty text covers and finds nothing."""
     terms = model.statistics.read(Text.of(item))
+    foreign = model.lexicon is not None and _is_foreign(terms)
+    if model.lexicon is not None and foreign:
+        _weigh_by(model.lexicon, terms)
     group, sums, times = kernels.asked(terms.facts, terms.first_word, CAP, _ASKED, *_MOST)
     often = np.minimum(times, CAP)
     words, worth = terms.words, terms.weights * often
     found_by = dict(zip(words, times.tolist(), strict=True))
-    foreign = False
     if model.lexicon is not None:
         asked_too = _Translated(model.statistics, model.lexicon)
-        counts = dict(zip(words, often.tolist(), strict=True))
-        translations = asked_too.take(counts)
-        foreign = bool(translations) and han_share(counts) < _FOREIGN
+        translations = asked_too.take(dict(zip(words, often.tolist(), strict=True)))
+        foreign = foreign and bool(translations)
         words, worth = [*words, *translations], np.concatenate([worth, list(translations.values())])
         group = asked_too.beside(group)
         found_by |= {word: 1 for word in translations if word not in found_by}
     contents = Contents(NEED, item.facets, group, _told(sums), embedding=item.embedding)
     searched_with = _CANDIDATES["translated_terms" if foreign else "terms"]
-    return Analysed(layout.pack(contents), found_by, words, worth, searched_with, _ORDER if foreign else None)
+    return Analysed(layout.pack(contents), found_by, words, worth, searched_with, foreign)
+
+
+def _is_foreign(terms: Terms) -> bool:
+    often = np.minimum(kernels.times(terms.facts, terms.first_word), CAP)
+    return han_share(dict(zip(terms.words, often.tolist(), strict=True))) < _FOREIGN
+
+
+def _weigh_by(lexicon: Lexicon, terms: Terms) -> None:
+    """Have each Latin word of a text weigh what all its translations would.
+
+    The collection, being Chinese, has hardly seen such a word and takes it for a rare one: it would outweigh what is
+    translated.
+    """
+    levels, among = terms.levels[terms.first_word :], terms.pair_levels
+    for at, word in enumerate(terms.words):
+        weight = None if is_han(word) or not levels[at] else lexicon.weight(word)
+        if weight is not None:
+            levels[at] = _translated_level(math.sqrt(_TRANSLATION["typical"] * weight))
+            among[at] = min(among[at], levels[at])
 
 
 def result_vector(item: Item, model: Model) -> Analysed:

@@ -4,6 +4,9 @@
     python -m matching fit --results R.jsonl [--verdicts V.jsonl]   the same from files
     python -m matching fit --pack PACK.jsonl.xz                     records with their problem statements
 
+`--table` also writes the calibration as the service is shipped with it: data/bands_learnt.toml, or with `--background`
+data/bands.toml, for the fixed background in place of statistics learnt from the results.
+
 Exit code 0: written; 1: refused, the present model stays; 2: the input or the settings are wrong.
 """
 
@@ -21,12 +24,13 @@ from pydantic import ValidationError
 from qianqiao_chassis.errors import Problem
 
 from matching.bilingual.lexicon import Lexicon
-from matching.bilingual.lexicon import learn as learn_lexicon
 from matching.engine.model import Model
 from matching.engine.statistics import Statistics
 from matching.engine.tables import table
 from matching.fit import record, sources, store
+from matching.fit.examples import Known, chinese_only, translated_pairs
 from matching.fit.fitting import Outcome, learn
+from matching.fit.lexicons import Lexicons
 from matching.fit.measuring import Case, Market, known_cases, verdict_cases
 from matching.fit.problem import FitError
 from matching.fit.sources import Material
@@ -68,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verdicts", type=Path, metavar="PATH", help="答复，JSON Lines / answers as JSON lines")
     parser.add_argument("--present", type=Path, metavar="PATH", help="现行模型，默认随服务所带 / the present model")
     parser.add_argument("--out", type=Path, default=Path("matching-model.bin"), help="写到哪里 / where to write it")
+    parser.add_argument("--background", action="store_true", help="用固定词频 / with the fixed background")
+    parser.add_argument("--table", type=Path, metavar="PATH", help="另写成 TOML / also write the calibration as TOML")
     parser.add_argument(
         "--most", type=int, default=_FIT["pairs"]["most_needs"], help="最多量多少条需求 / needs at most"
     )
@@ -87,19 +93,27 @@ async def _run(asked: argparse.Namespace) -> int:
         f"{len(material.verdicts)} answers",
     )
     # Without a lexicon: it is learnt from the very pairs that are measured, and would look better than it is.
-    statistics = await asyncio.to_thread(Statistics.learn, material.results)
-    model = replace(present, statistics=statistics, lexicon=None)
-    cases = await measured(material, model, asked.most)
-    say("以现行模型的词频再量一遍，以便比较", "measuring once more with the present model's statistics, to compare")
-    before = await measured(material, replace(present, lexicon=None), asked.most)
+    learnt = Statistics() if asked.background else await asyncio.to_thread(Statistics.learn, material.results)
+    model = replace(present, statistics=learnt, lexicon=None)
+    lexicons = Lexicons({} if asked.background else material.pairs)
+    cases = await measured(material, model, asked.most, lexicons)
+    before = cases
+    if present.statistics.version != learnt.version:
+        say("以现行模型的词频再量一遍，以便比较", "measuring once more with the present model's statistics, to compare")
+        before = await measured(material, replace(present, lexicon=None), asked.most, lexicons)
     version = record.version_of(datetime.now(UTC).date())
-    outcome = await asyncio.to_thread(learn, cases, present.calibration, version, say, before=before)
+    outcome = await asyncio.to_thread(
+        learn, cases, present.calibration, version, say, statistics=learnt.version, before=before
+    )
     sys.stdout.write(told(outcome) + "\n")
     if (why := refusal(outcome)) is not None:
         say(*why, code="worse")
         return 1
-    fitted = replace(model, calibration=outcome.calibration, lexicon=await _lexicon(material))
-    record.write(asked.out, fitted, _origin(material, fitted, outcome))
+    fitted = replace(model, calibration=outcome.calibration, lexicon=await _lexicon(lexicons))
+    origin = _origin(material, fitted, outcome)
+    record.write(asked.out, fitted, origin)
+    if asked.table:
+        record.write_table(asked.table, outcome.calibration, origin)
     say(
         f"已写入 {asked.out}。接下来：把它交给服务（见 services/matching/README.md“重新拟合”），"
         "各进程随后重新评估需求。",
@@ -109,14 +123,15 @@ async def _run(asked: argparse.Namespace) -> int:
     return 0
 
 
-async def _lexicon(material: Material) -> Lexicon | None:
-    count, least = len(material.pairs), table("bilingual")["learning"]["least_pairs"]
-    if count < least:
-        zh = f"中英对照只有 {count} 对，少于 {least}：不学词典"
-        say(zh, f"only {count} texts in both languages, fewer than {least}: no lexicon is learnt")
+async def _lexicon(lexicons: Lexicons) -> Lexicon | None:
+    if not lexicons.are_enough:
+        say(
+            f"中英对照只有 {lexicons.count} 对：不学词典",
+            f"only {lexicons.count} texts in both languages: no lexicon is learnt",
+        )
         return None
-    say(f"由 {count} 对中英文学词典", f"learning the lexicon from {count} texts in both languages")
-    return await asyncio.to_thread(learn_lexicon, material.pairs)
+    say(f"由 {lexicons.count} 对中英文学词典", f"learning the lexicon from {lexicons.count} texts in both languages")
+    return await asyncio.to_thread(lexicons.whole)
 
 
 async def _material(asked: argparse.Namespace) -> Material:
@@ -127,12 +142,9 @@ async def _material(asked: argparse.Namespace) -> Material:
     return await store.read(MatchingSettings())
 
 
-async def measured(material: Material, model: Model, most: int) -> list[Case]:
+async def measured(material: Material, model: Model, most: int, lexicons: Lexicons) -> list[Case]:
     """Measure a material: at most so many needs of known pairs (the same ones every time), and every verdict."""
-    chance = random.Random(1)  # noqa: S311 - a repeatable choice, no secret
-    known = material.known
-    if len(known) > most:
-        known = tuple(known[at] for at in sorted(chance.sample(range(len(known)), most)))
+    known = _some(material.known, most)
     market = await Market.of(material.results, model)
     cases: list[Case] = []
     async for case in known_cases(market, known):
@@ -141,7 +153,31 @@ async def measured(material: Material, model: Model, most: int) -> list[Case]:
             say(f"已量 {len(cases)}/{len(known)} 条需求", f"measured {len(cases)} of {len(known)} needs")
     async for case in verdict_cases(market, material.verdicts):
         cases.append(case)
+    return cases + await _translated(material, model, lexicons)
+
+
+async def _translated(material: Material, model: Model, lexicons: Lexicons) -> list[Case]:
+    """Measure needs in another language, each with a lexicon that was learnt without its result."""
+    if not lexicons.are_enough:
+        return []
+    known = _some(tuple(translated_pairs(material.results, material.pairs)), _FIT["pairs"]["most_translated"])
+    say(f"再量 {len(known)} 条英文需求", f"measuring {len(known)} needs in English")
+    market = await Market.of(map(chinese_only, material.results), model)
+    cases: list[Case] = []
+    for fold in range(lexicons.folds):
+        asked = [each for each in known if lexicons.fold_of(each.right) == fold]
+        if asked:
+            lexicon = await asyncio.to_thread(lexicons.without, fold)
+            reading = market.read_by(replace(model, lexicon=lexicon))
+            cases += [case async for case in known_cases(reading, asked)]
     return cases
+
+
+def _some(known: Sequence[Known], most: int) -> Sequence[Known]:
+    if len(known) <= most:
+        return known
+    chance = random.Random(1)  # noqa: S311 - a repeatable choice, no secret
+    return [known[at] for at in sorted(chance.sample(range(len(known)), most))]
 
 
 def _origin(material: Material, model: Model, outcome: Outcome) -> dict[str, object]:
@@ -154,9 +190,8 @@ def _origin(material: Material, model: Model, outcome: Outcome) -> dict[str, obj
         "verdicts": len(material.verdicts),
         "statistics": model.statistics.version,
         "lexicon": model.lexicon.version if model.lexicon else None,
-        "texts_in_both_languages": len(material.pairs),
+        "texts_in_both_languages": sum(map(len, material.pairs.values())),
         "fit": _FIT["version"],
-        "isotonic": outcome.isotonic,
         "held_back_log_loss": round(outcome.new.log_loss, 5),
         "held_back_precision": round(outcome.new.whole().precision, 4),
     }

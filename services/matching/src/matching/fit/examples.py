@@ -2,16 +2,21 @@
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from zlib import crc32
 
+from matching.bilingual.lexicon import Pair
+from matching.engine.analyzer import HAN
 from matching.engine.items import Item
 from matching.engine.tables import table
 
 _PSEUDO: Final = table("fit")["pseudo"]
+_HAN: Final = re.compile(f"[{HAN}]")
+TRANSLATED: Final = "translated"
+"""The kind of needs in another language: titles in English, asked of results without it."""
 _SENTENCE: Final = re.compile(r"[^。！？!?；;\n]+[。！？!?；;\n]*")
 
 
@@ -60,6 +65,20 @@ def pseudo_pairs(results: Iterable[Item]) -> Iterator[Known]:
         need = Item(f"pseudo:{result.id}", "", (), (text,))
         kind = "pseudo_masked" if is_masked else "pseudo"
         yield Known(need, result.id, kind, replace(result, body=(rest,)))
+
+
+def translated_pairs(results: Iterable[Item], pairs: Mapping[str, Sequence[Pair]]) -> Iterator[Known]:
+    """Make needs in another language: the English title of a result asks for it. `pairs` are by result."""
+    for result in results:
+        title = next((pair.en for pair in pairs.get(result.id, ()) if pair.zh == result.title), None)
+        if title:
+            yield Known(Item(f"translated:{result.id}", "", (), (title,)), result.id, TRANSLATED)
+
+
+def chinese_only(result: Item) -> Item:
+    """Return a result without what it says in English: for its own title it would be found by that alone."""
+    keywords, body = (tuple(filter(_HAN.search, texts)) for texts in (result.keywords, result.body))
+    return replace(result, title_en="", keywords=keywords, body=body)
 
 
 def masked(text: str, keywords: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from matching.engine.model import FEATURES, LOCAL, Calibration
 from matching.engine.score import probabilities
 from matching.engine.tables import table
 from matching.fit import guard, judging
-from matching.fit.isotonic import Curve, curve
+from matching.fit.examples import TRANSLATED
 from matching.fit.judging import Judged, Report
 from matching.fit.listwise import fit_order
 from matching.fit.logistic import Floats, Prior, fit, log_loss
@@ -23,8 +23,9 @@ _FIT: Final = table("fit")
 _PAIRS: Final = _FIT["pairs"]
 _ROUNDS: Final = 3
 """What is relative to the best depends on what would be proposed, hence on the calibration: soon nothing moves."""
+_STEPS: Final = 12
+"""Thresholds tried until one keeps the promise."""
 _HASHES: Final = 1 << 32
-_FIXED: Final = 1e12
 
 type Say = Callable[[str, str], None]
 """Tells a person, in Chinese and English, what is being done."""
@@ -39,8 +40,6 @@ class Outcome:
     present: Report
     learnt_from: int
     held_back: int
-    isotonic: Curve | None
-    """How probabilities relate to what came true, once there are enough verdicts to tell."""
 
 
 def split(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
@@ -51,9 +50,9 @@ def split(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
     verdicts = [case for case in cases if case.kind == VERDICT]
     known = [case for case in cases if case.kind != VERDICT]
     late = _late_groups(verdicts)
-    learnt = [case for case in known if not _is_held_back(case.group)]
+    learnt = [case for case in known if not is_held_back(case.group)]
     learnt += [case for case in verdicts if case.group not in late]
-    held = [case for case in known if _is_held_back(case.group)]
+    held = [case for case in known if is_held_back(case.group)]
     return learnt, held + [case for case in verdicts if case.group in late]
 
 
@@ -62,7 +61,8 @@ def _late_groups(verdicts: Sequence[Case]) -> set[str]:
     return {case.group for case in verdicts[first:]} - {case.group for case in verdicts[:first]}
 
 
-def _is_held_back(group: str) -> bool:
+def is_held_back(group: str) -> bool:
+    """Tell whether the needs of a known result are held back: a fit is judged on them and never sees them."""
     return crc32(f"held back:{group}".encode()) < float(_PAIRS["held_back"]) * _HASHES
 
 
@@ -72,12 +72,14 @@ def learn(
     version: str,
     say: Say,
     *,
+    statistics: str = "",
     before: Sequence[Case] | None = None,
     seen: Mapping[str, frozenset[str]] | None = None,
 ) -> Outcome:
     """Fit a calibration. `cases` of verdicts stand in the order in which they were given; `before` are the same cases
-    measured with the statistics of the present model, which its calibration belongs to; `seen` tells which groups the
-    model behind a feature was itself learnt from (guard.py). Raises FitError.
+    measured with the statistics of the present model, which its calibration belongs to; `statistics` names those that
+    `cases` were measured with; `seen` tells which groups the model behind a feature was itself learnt from (guard.py).
+    Raises FitError.
     """
     chosen = enough(cases)
     learnt, held = split(chosen)
@@ -86,18 +88,34 @@ def learn(
     except guard.LeakError as leak:
         zh, en = str(leak).split(" / ")
         raise FitError("leak", zh, en) from leak
-    calibration, judged = present, list[Judged]()
+    calibration = replace(present, statistics=statistics)
     for number in range(1, _ROUNDS + 1):
         say(f"拟合系数 {number}/{_ROUNDS}", f"fitting coefficients {number}/{_ROUNDS}")
         calibration = _fitted(learnt, calibration, present, version)
         say(f"按 {_PAIRS['folds']} 折交叉选定门槛", f"choosing thresholds over {_PAIRS['folds']} folds")
-        judged = list(_cross_judged(learnt, calibration, present))
-        calibration = replace(calibration, bands=_bands(judged))
+        calibration = replace(calibration, bands=_settled(_folds(learnt, calibration, present), calibration.bands))
     say("在留出的数据上与现行模型比较", "comparing with the present model on what was held back")
     compared = held if before is None else split(enough(before))[1]
-    return Outcome(
-        calibration, judge(held, calibration), judge(compared, present), len(learnt), len(held), _isotonic(judged)
-    )
+    return Outcome(calibration, judge(held, calibration), judge(compared, present), len(learnt), len(held))
+
+
+def _settled(folds: Sequence[tuple[Calibration, Sequence[Case]]], bands: Mapping[str, float]) -> Mapping[str, float]:
+    """Return thresholds that keep the promise when they are in force themselves.
+
+    What a result is compared with is what may be proposed beside it. So a threshold that was found while another one
+    was in force moves the very probabilities it was found among: it is raised until it holds.
+    """
+
+    def found(in_force: Mapping[str, float]) -> dict[str, float]:
+        return _bands([_judged(case, replace(each, bands=in_force)) for each, some in folds for case in some])
+
+    bands = found(bands)
+    for _ in range(_STEPS):
+        others = found(bands)
+        if min(others.values()) <= min(bands.values()):
+            break
+        bands = others
+    return bands
 
 
 def _bands(judged: Sequence[Judged]) -> dict[str, float]:
@@ -109,16 +127,6 @@ def _bands(judged: Sequence[Judged]) -> dict[str, float]:
             f"No threshold keeps a precision of {_FIT['targets']['precision']:.0%}; no model was written.",
         )
     return least
-
-
-def _isotonic(judged: Sequence[Judged]) -> Curve | None:
-    answered = [each for each in judged if each.kind == VERDICT]
-    if len(answered) < _PAIRS["isotonic_from"]:
-        return None
-    given = np.concatenate([each.probabilities for each in answered])
-    answers = np.concatenate([each.answers for each in answered])
-    known = ~np.isnan(answers)
-    return curve(given[known], answers[known])
 
 
 def judge(cases: Sequence[Case], calibration: Calibration) -> Report:
@@ -143,13 +151,15 @@ def _probabilities(beside: Beside, calibration: Calibration) -> Floats:
     return probabilities(beside.compared(calibration), calibration) if len(beside) else np.zeros(0)
 
 
-def _cross_judged(cases: Sequence[Case], guessed: Calibration, present: Calibration) -> Iterator[Judged]:
-    """Judge every case by coefficients learnt without its fold."""
-    folds = sorted(cases, key=_fold)
-    for fold, some in groupby(folds, key=_fold):
+def _folds(
+    cases: Sequence[Case], guessed: Calibration, present: Calibration
+) -> list[tuple[Calibration, Sequence[Case]]]:
+    """Return the cases fold by fold, each with coefficients learnt without it."""
+    found: list[tuple[Calibration, Sequence[Case]]] = []
+    for fold, some in groupby(sorted(cases, key=_fold), key=_fold):
         others = [case for case in cases if _fold(case) != fold]
-        calibration = _fitted(others, guessed, present, "fold") if others else guessed
-        yield from (_judged(case, calibration) for case in some)
+        found.append((_fitted(others, guessed, present, "fold") if others else guessed, list(some)))
+    return found
 
 
 def _fold(case: Case) -> int:
@@ -181,7 +191,8 @@ def _fitted(cases: Sequence[Case], guessed: Calibration, present: Calibration, v
         intercept=found.intercept,
         floor=float(_FIT["features"]["floor"]),
         coefficients={name: value for name, value in coefficients.items() if value},
-        ranking=_ranking(cases, present),
+        ranking=_ranking(cases, present.ranking, foreign=False),
+        ranking_translated=_ranking(cases, present.ranking_translated, foreign=True),
     )
 
 
@@ -193,18 +204,22 @@ def _lessons(case: Case) -> Iterator[tuple[Beside, Floats]]:
         yield others, np.zeros(len(others))
 
 
-def _ranking(cases: Sequence[Case], present: Calibration) -> Mapping[str, float]:
-    """Learn the order from whole lists with their right result; verdicts alone leave the present order."""
+def _ranking(cases: Sequence[Case], present: Mapping[str, float], *, foreign: bool) -> Mapping[str, float]:
+    """Learn the order from whole lists with their right result; without any, as with verdicts alone, it stays.
+
+    Needs in another language have an order of their own: what few of the candidates have, which tells most in one's own
+    language, is more often a wrong translation.
+    """
     names: list[str] = _FIT["features"]["ranking"]
     lists = [
         (_columns(case.beside.features, names), int(np.flatnonzero(case.answers == 1)[0]))
         for case in cases
-        if case.kind != VERDICT and case.right is not None
+        if case.kind != VERDICT and case.right is not None and (case.kind == TRANSLATED) is foreign
     ]
-    if not lists:
-        return present.ranking
+    if len(lists) < _PAIRS["least_lists"]:
+        return present
     found = fit_order(lists, float(_FIT["strength"]["ranking"]))
-    facts = {name: weight for name, weight in present.ranking.items() if name in _FIT["features"]["facts"]}
+    facts = {name: weight for name, weight in present.items() if name in _FIT["features"]["facts"]}
     return {name: weight for name, weight in zip(names, found.tolist(), strict=True) if weight} | facts
 
 
@@ -228,12 +243,6 @@ def _prior(names: Sequence[str], present: Calibration, *, answered: bool) -> Pri
         np.array([present.coefficients.get(name, 0.0) if name in stays else 0.0 for name in names]),
         np.array([float(strength["facts"] if name in facts else other) for name in names]),
     )
-
-
-def _strength(name: str, facts: set[str], of_facts: float, other: float) -> float:
-    if name not in features_learnt():
-        return _FIXED  # not learnt here, and not to be lost either
-    return of_facts if name in facts else other
 
 
 def _columns(features: Mapping[str, Floats], names: Sequence[str]) -> Floats:

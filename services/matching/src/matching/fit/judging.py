@@ -97,15 +97,18 @@ def kinds_of(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
     return kinds | {"mixed": list(judged)}
 
 
-def threshold(judged: Sequence[Judged], precision: float, *, abstention: float = 0.0) -> float | None:
+def threshold(
+    judged: Sequence[Judged], precision: float, *, counted: float = 0.0, abstention: float = 0.0
+) -> float | None:
     """Return the smallest probability from which the promise holds for every kind of need; None if there is none.
 
-    The promise: the lower bound of the precision reaches `precision`, or nothing of the kind is proposed; and so does
-    that of the share of needs without their right result for which nothing is proposed reach `abstention`.
+    The promise: the lower bound of the precision reaches `precision` and the precision as counted `counted`, or nothing
+    of the kind is proposed; and so does the lower bound of the share of needs without their right result for which
+    nothing is proposed reach `abstention`.
     """
     kinds = [_Kind.of(some) for some in kinds_of(judged).values()]
     for least in sorted({_rounded_down(p) for each in judged for p, _ in each.proposed()}):
-        if all(kind.holds(least, precision, abstention) for kind in kinds) and kinds[-1].proposes(least):
+        if all(kind.holds(least, precision, counted, abstention) for kind in kinds) and kinds[-1].proposes(least):
             return least
     return None
 
@@ -133,12 +136,14 @@ class _Kind:
     def proposes(self, least: float) -> int:
         return int(np.searchsorted(self.probabilities, -least, side="right"))
 
-    def holds(self, least: float, precision: float, abstention: float) -> bool:
+    def holds(self, least: float, precision: float, counted: float, abstention: float) -> bool:
         count = self.proposes(least)
+        right = int(self.right[count])
         quiet, without = int((self.best_without < least).sum()), len(self.best_without)
         if without and abstention and lower_bound(quiet, without, _TARGETS["confidence"]) < abstention:
             return False
-        return not count or lower_bound(int(self.right[count]), count, _TARGETS["confidence"]) >= precision
+        is_precise = lower_bound(right, count, _TARGETS["confidence"]) >= precision and right >= counted * count
+        return not count or is_precise
 
 
 def _rounded_down(probability: float) -> float:
@@ -147,7 +152,7 @@ def _rounded_down(probability: float) -> float:
 
 def bands(judged: Sequence[Judged]) -> dict[str, float] | None:
     """Return the least probability of each band, None where no threshold keeps the promise of the lowest."""
-    propose = threshold(judged, _TARGETS["precision"], abstention=_TARGETS["abstention"])
+    propose = threshold(judged, _TARGETS["precision"], counted=_TARGETS["counted"], abstention=_TARGETS["abstention"])
     if propose is None:
         return None
     least, floor = {LOWEST_BAND: propose}, propose

@@ -74,6 +74,10 @@ class Market:
         await engine.settle()
         return cls(engine, model)
 
+    def read_by(self, model: Model) -> Self:
+        """Return the same results for needs read by another model; it differs in the lexicon alone."""
+        return type(self)(self._engine, model)
+
     async def beside(self, need: Item, also: Sequence[str] = (), instead: Item | None = None) -> Beside:
         """Return what is found for a need, and the results in `also`; `instead` in the place of that result."""
         analysed = need_vector(need, self._model)

@@ -2,17 +2,20 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from matching.bilingual.lexicon import Lexicon
-from matching.engine.model import Model
+from matching.engine.model import Calibration, Model
 from matching.engine.model_file import ModelDamagedError, from_bytes, to_bytes
 from matching.fit.problem import FitError
 
 _REPORT: Final = ".report.json"
+_TABLE: Final = """\
+# From features (engine/features.py) to a probability that the pair is worth a conversation, and from there to a band.
+# Written by `python -m matching fit --table`; `origin` says from what."""
 
 
 def write(path: Path, model: Model, origin: Mapping[str, Any]) -> None:
@@ -21,6 +24,26 @@ def write(path: Path, model: Model, origin: Mapping[str, Any]) -> None:
     report = json.dumps(told, ensure_ascii=False, indent=1) + "\n"
     _replace(path, to_bytes(model))
     _replace(path.with_name(path.name + _REPORT), report.encode())
+
+
+def write_table(path: Path, calibration: Calibration, origin: Mapping[str, Any]) -> None:
+    """Write a calibration as the service is shipped with it (data/bands.toml). Raises OSError."""
+    told = {**calibration.table(), "origin": {name: value for name, value in origin.items() if value is not None}}
+    plain = {name: value for name, value in told.items() if not isinstance(value, dict)}
+    bands = {"bands.least": told.pop("bands")["least"]}
+    lines = [_TABLE, *_rows(plain)]
+    for section, values in {**told, **bands}.items():
+        if isinstance(values, dict):
+            lines += ["", f"[{section}]", *_rows(values)]
+    _replace(path, ("\n".join(lines) + "\n").encode())
+
+
+def _rows(values: Mapping[str, Any]) -> Iterator[str]:
+    """Numbers in four significant digits: more was not measured."""
+    for name, value in values.items():
+        key = name if name.isascii() else json.dumps(name, ensure_ascii=False)
+        shown = repr(float(f"{value:.4g}")) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+        yield f"{key} = {shown}"
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -6,7 +6,7 @@ The service's own store is the third source, see store.py: all three are `Materi
 import json
 import lzma
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,8 +28,8 @@ class Material:
     results: tuple[Item, ...]
     known: tuple[Known, ...]
     verdicts: tuple[Verdict, ...] = ()
-    pairs: tuple[Pair, ...] = ()
-    """Titles and keywords in both languages, from which the lexicon is learnt."""
+    pairs: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
+    """By result: its title and keywords in both languages, from which the lexicon is learnt."""
 
 
 def pack(path: Path) -> Material:
@@ -41,14 +41,13 @@ def pack(path: Path) -> Material:
         for kind in PACK_QUERIES
         if record.get(kind)
     )
-    pairs = (
-        pair
-        for record in records
-        for pair in pairs_of(
-            record["title"], [record["keywords"]], record.get("title_en"), [record.get("keywords_en") or ""]
+    pairs = {
+        record["id"]: tuple(
+            pairs_of(record["title"], [record["keywords"]], record.get("title_en"), [record.get("keywords_en") or ""])
         )
-    )
-    return Material(path.name, tuple(map(pack_result, records)), known, pairs=tuple(pairs))
+        for record in records
+    }
+    return Material(path.name, tuple(map(pack_result, records)), known, pairs=pairs)
 
 
 def pack_result(record: Mapping[str, Any]) -> Item:
@@ -65,7 +64,7 @@ def files(results: Path, verdicts: Path | None) -> Material:
         items,
         tuple(pseudo_pairs(items)),
         tuple(sorted(_each(verdicts, _verdict), key=lambda verdict: verdict.at)) if verdicts else (),
-        tuple(pair for _, pairs in read for pair in pairs),
+        {item.id: tuple(pairs) for item, pairs in read},
     )
 
 

@@ -35,14 +35,14 @@ async def read(settings: MatchingSettings) -> Material:
         clock = SystemClock()
         chassis = Chassis(_SERVICE, settings, clock, Wiring(_SERVICE, store, clock))
         needs, results, _, _ = followers(chassis, Engine.closed())
-        items, pairs = list[Item](), list[Pair]()
+        items, pairs = list[Item](), dict[str, tuple[Pair, ...]]()
         async for copy in _every(results):
             if copy.is_open:
                 items.append(item := result_item(copy.id, copy.content))
-                pairs += _pairs(item, copy.content)
+                pairs[item.id] = tuple(_pairs(item, copy.content))
         verdicts = [verdict async for verdict in _verdicts(chassis.repository("matches", Match), needs)]
     verdicts.sort(key=lambda verdict: verdict.at)
-    return Material("store", tuple(items), tuple(pseudo_pairs(items)), tuple(verdicts), tuple(pairs))
+    return Material("store", tuple(items), tuple(pseudo_pairs(items)), tuple(verdicts), pairs)
 
 
 def _pairs(item: Item, content: ResultContent) -> Iterator[Pair]:
