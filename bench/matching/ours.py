@@ -64,11 +64,15 @@ class Ours:
 
     async def take(self, numbers: Iterable[int], revision: int = 0) -> None:
         """Take in these results, or revisions of them, a thousand with each commit; the position names the last."""
+        await self.take_items((self.corpus.result(number, revision) for number in numbers), revision)
+
+    async def take_items(self, items: Iterable[Item], revision: int = 0) -> None:
+        """The same of results that are there."""
         written = asyncio.create_task(asyncio.sleep(0))
         coming = None
-        for some in batched(numbers, BATCH, strict=False):
-            items = [self.corpus.result(number, revision) for number in some]
-            before, coming = coming, _Batch(items, asyncio.create_task(self.bulk.made(items)), f"{revision}:{some[-1]}")
+        for some in batched(items, BATCH, strict=False):
+            position = f"{revision}:{number_of(some[-1].id)}"
+            before, coming = coming, _Batch(some, asyncio.create_task(self.bulk.made(some)), position)
             written = await self._written(before, revision, written)  # while the next is analysed
         await (await self._written(coming, revision, written))
 

@@ -5,6 +5,7 @@ none can be started, the items are analysed in this one: slower, and the same.
 """
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import threading
@@ -31,6 +32,9 @@ _PATIENCE: Final = 5
 """How far a process stands back, as `nice` counts it."""
 _BETWEEN: Final = "\n"
 """Between words on their way; no word has white space in it."""
+
+_LOOKED_THROUGH: Final = 20_000
+"""Objects after which such a process collects its garbage, of which an analysis leaves next to none."""
 
 type Analyse = Callable[[Item, Model], Analysed]
 log = structlog.get_logger("qianqiao.matching.bulk")
@@ -109,6 +113,8 @@ def _begin(analyse: Analyse, model: bytes) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     stand_back()
     _given.append((analyse, model_file.from_bytes(model, Lexicon.from_bytes)))
+    gc.freeze()  # looking through the model again and again for what is not referred to any more takes a twentieth
+    gc.set_threshold(_LOOKED_THROUGH)
 
 
 def _end_with_parent() -> None:
