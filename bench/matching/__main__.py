@@ -1,6 +1,7 @@
 """``make bench-matching``: how well, how fast, how large. `PACK=path` names the records to measure quality on.
 
-``python -m bench.matching [quality] [scale] [policies]`` measures those parts, without names all of them.
+``python -m bench.matching [quality] [scale] [policies] [rebuild]`` measures those parts, without names all of them;
+`rebuild` needs a document store, which `--mongo` names.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from qianqiao_stack.home import Home
 from bench.machine import Stolen
 from bench.matching import quality, tables
 
-PARTS = ("quality", "scale", "policies")
+PARTS = ("quality", "scale", "policies", "rebuild")
 SIZES = (10_000, 100_000, 1_000_000)
 QUIET, STOLEN = 2.0, 5.0
 
@@ -30,6 +31,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pack", default="", help="数据包；没有则用演示数据 · without it demonstration data")
     parser.add_argument("--queries", type=int, default=100_000, help="每类最多查询数 · queries of each kind at most")
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="成果数 · numbers of results")
+    parser.add_argument("--mongo", default="", help="文档库地址，重建用 · where the store is, for `rebuild`")
+    parser.add_argument("--documents", type=int, default=50_000, help="重建的成果数 · results to build anew from")
     given = parser.parse_args()
     if unknown := sorted(set(given.parts) - set(PARTS)):
         parser.error(f"没有 {unknown[0]}，有：{', '.join(PARTS)} · unknown part")
@@ -50,6 +53,13 @@ def _scale(sizes: Sequence[int], pack: str, found: dict[str, Any]) -> None:
     found["scale"] = rows
     tables.scale(rows)
     found["targets"] += tables.scale_targets(rows[-1])
+
+
+def _rebuild(documents: int, mongo: str, pack: str, found: dict[str, Any]) -> None:
+    command = [sys.executable, "-m", "bench.matching.rebuild", "--documents", str(documents), "--mongo", mongo]
+    done = subprocess.run([*command, "--pack", pack], stdout=subprocess.PIPE, text=True, check=True)
+    found["rebuild"] = json.loads(done.stdout)
+    tables.rebuild(found["rebuild"])
 
 
 def main() -> int:
@@ -74,6 +84,10 @@ def main() -> int:
         subprocess.run([sys.executable, "-m", "bench.policies"], check=False)
     if "scale" in parts:
         _scale(sorted(int(size) for size in given.sizes.split(",")), given.pack, found)
+    if "rebuild" in parts and given.mongo:
+        _rebuild(given.documents, given.mongo, given.pack, found)
+    elif "rebuild" in parts:
+        tables.console.print("未给 --mongo：不测从库重建 · no --mongo: building anew from a store is not measured")
     found |= {"load_after": os.getloadavg()[0], "stolen_percent": stolen.percent}
     quiet = load < QUIET and stolen.percent < STOLEN
     home = Home(Home.default().create().path / "bench").create()

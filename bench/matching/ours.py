@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 
-from matching.engine.bulk import Bulk
+from matching.engine.bulk import Bulk, Made
 from matching.engine.engine import Engine, Ranked
 from matching.engine.index.port import Entry, Versions
 from matching.engine.index.tantivy_index import TantivyIndex
@@ -24,12 +24,22 @@ EXPLAINED = 5
 
 
 @dataclass(frozen=True, slots=True)
+class _Batch:
+    """Items that are being analysed."""
+
+    items: Sequence[Item]
+    made: asyncio.Task[list[Made]]
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ours:
     """Results on disk, and the engine that reads them."""
 
     engine: Engine
     index: TantivyIndex
     corpus: Corpus
+    bulk: Bulk
 
     @classmethod
     def create(cls, folder: Path, corpus: Corpus, model: Model) -> "Ours":
@@ -46,34 +56,46 @@ class Ours:
     def _on(cls, index: TantivyIndex, corpus: Corpus, model: Model) -> "Ours":
         engine = Engine.in_memory(model)
         engine.results.stand_on(index)
-        return cls(engine, index, corpus)
+        return cls(engine, index, corpus, Bulk(result_vector, model))
+
+    async def begin(self) -> None:
+        """Start the processes that analyse."""
+        await self.bulk.made([self.corpus.result(number) for number in range(BATCH)])
 
     async def take(self, numbers: Iterable[int], revision: int = 0) -> None:
         """Take in these results, or revisions of them, a thousand with each commit; the position names the last."""
-        bulk, written = Bulk(result_vector, self.engine.model), None
-        try:
-            for some in batched(numbers, BATCH, strict=False):
-                items = [self.corpus.result(number, revision) for number in some]
-                made = await bulk.made(items)
-                if written is not None:
-                    await written  # one batch is written while the next is analysed
-                entries = [
-                    Entry(item.id, Versions(revision + 1, 0), True, each.found_by, each.vector)
-                    for item, each in zip(items, made, strict=True)
-                ]
-                written = asyncio.create_task(self.index.write(entries, f"{revision}:{some[-1]}"))
-            if written is not None:
-                await written
-        finally:
-            bulk.close()
+        written = asyncio.create_task(asyncio.sleep(0))
+        coming = None
+        for some in batched(numbers, BATCH, strict=False):
+            items = [self.corpus.result(number, revision) for number in some]
+            before, coming = coming, _Batch(items, asyncio.create_task(self.bulk.made(items)), f"{revision}:{some[-1]}")
+            written = await self._written(before, revision, written)  # while the next is analysed
+        await (await self._written(coming, revision, written))
+
+    async def _written(self, batch: "_Batch | None", revision: int, written: asyncio.Task[None]) -> asyncio.Task[None]:
+        """Begin to write a batch as soon as it is analysed and the one before is written."""
+        if batch is None:
+            return written
+        made = await batch.made
+        entries = [
+            Entry(item.id, Versions(revision + 1, 0), True, each.found_by, each.vector)
+            for item, each in zip(batch.items, made, strict=True)
+        ]
+        await written
+        return asyncio.create_task(self.index.write(entries, batch.position))
+
+    async def close(self) -> None:
+        """Let go of everything; all that was taken is on the disk."""
+        self.bulk.close()
+        await self.index.close()
 
     async def answer(self, need: Item) -> Sequence[Ranked]:
         """Return what a need is answered: results by probability, the best of them explained from their texts."""
         ranked = await self.engine.rank(need)
-        best = [candidate.id for candidate in ranked[:EXPLAINED]]
-        held = await self.engine.results.get(best)
-        texts = [self.corpus.result(number_of(id)) for id in best]
-        asked(need, self.engine.model).coverages([held[id].vector for id in best], texts)
+        best = ranked[:EXPLAINED]
+        if best and best[0].scoring is not None:
+            texts = [self.corpus.result(number_of(each.id)) for each in best]
+            asked(need, *best[0].scoring).coverages([each.vector for each in best], texts)
         return ranked
 
 

@@ -70,7 +70,7 @@ async def measure(size: int, pack: str, folder: Path, *, live: bool) -> dict[str
         await ours.take(range(start, min(size, start + 50_000)))
         say(f"{size:,}: {min(size, start + 50_000):,} 项已建 built, {time.perf_counter() - begun:.0f} s")
     found["build_s"] = time.perf_counter() - begun
-    await ours.index.close()
+    await ours.close()
     found["bytes"] = folder_size(folder) / size
     begun = time.perf_counter()
     ours = Ours.open(folder, corpus, model, writes=False)
@@ -80,7 +80,7 @@ async def measure(size: int, pack: str, folder: Path, *, live: bool) -> dict[str
     found["rss_mb"] = psutil.Process().memory_info().rss / 1e6
     if live:
         found["live"] = await _while_written(ours, pack, folder, size)
-    await ours.index.close()
+    await ours.close()
     if live:
         found["killed"] = await _killed(corpus, pack, folder, size)
     found["upserts"] = await _upserts(corpus, folder, size)
@@ -96,13 +96,14 @@ async def _answers(ours: Ours) -> dict[int, dict[str, float]]:
 
 
 async def _upserts(corpus: Corpus, folder: Path, size: int) -> float:
-    """Return how many a second this process alone upserts."""
+    """Return how many a second this process and its helpers alone upsert, once they run."""
     ours = Ours.open(folder, corpus, model_for(corpus), writes=True)
+    await ours.begin()
     count = min(size, 20 * BATCH)
     begun = time.perf_counter()
     await ours.take(range(count), revision=2)
     rate = count / (time.perf_counter() - begun)
-    await ours.index.close()
+    await ours.close()
     return rate
 
 
@@ -154,7 +155,7 @@ async def _killed(corpus: Corpus, pack: str, folder: Path, size: int) -> dict[st
     upto = min(size, committed + 2 * BATCH)
     await ours.take(range(committed, upto), revision=1)
     after = await _revised(ours, upto)
-    await ours.index.close()
+    await ours.close()
     return {
         "told": told,
         "committed": committed,

@@ -5,6 +5,8 @@ import sys
 import time
 from pathlib import Path
 
+from matching.engine.bulk import stand_back
+
 from bench.matching.corpus import corpus_of
 from bench.matching.model import model_for
 from bench.matching.ours import Ours
@@ -17,6 +19,8 @@ async def write(folder: Path, pack: str, results: int, rate: float, seconds: flo
     """
     corpus = corpus_of(pack)
     ours = Ours.open(folder, corpus, model_for(corpus), writes=True)
+    stand_back()  # as `python -m matching index` does
+    await ours.begin()
     print("ready", flush=True)
     begun, written = time.monotonic(), 0
     while time.monotonic() - begun < seconds and written + 1_000 <= results:
@@ -25,7 +29,7 @@ async def write(folder: Path, pack: str, results: int, rate: float, seconds: flo
         print(written, flush=True)
         if rate:
             await asyncio.sleep(max(0.0, begun + written / rate - time.monotonic()))
-    await ours.index.close()
+    await ours.close()
 
 
 if __name__ == "__main__":

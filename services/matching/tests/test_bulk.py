@@ -1,8 +1,12 @@
 """Many items analysed by other processes: the same as here, in the same order, also when these die."""
 
+import asyncio
 import os
 import signal
+import subprocess
+import sys
 
+import psutil  # type: ignore[import-untyped]
 from matching.engine.bulk import FROM, Bulk
 from matching.engine.items import Item
 from matching.engine.model import Model
@@ -33,3 +37,46 @@ async def test_few_are_made_here() -> None:
     (made,) = await bulk.made(ITEMS[:1])
     assert made.vector == need_vector(ITEMS[0], MODEL).vector
     assert bulk._pool is None
+
+
+_WAITS = """
+import asyncio
+from matching.engine.bulk import FROM, Bulk
+from matching.engine.items import Item
+from matching.engine.model import Model
+from matching.engine.vectors import result_vector
+
+async def main():
+    bulk = Bulk(result_vector, Model.shipped(), workers=2)
+    await bulk.made([Item(f"r{number}", "激光焊接") for number in range(FROM)])
+    print("ready", flush=True)
+    await asyncio.sleep(60)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+async def test_the_others_end_with_a_process_that_was_killed() -> None:
+    killed = subprocess.Popen([sys.executable, "-c", _WAITS], stdout=subprocess.PIPE, text=True)
+    assert killed.stdout is not None
+    try:
+        assert killed.stdout.readline() == "ready\n"
+        others = psutil.Process(killed.pid).children(recursive=True)
+        assert len(others) >= 2
+    finally:
+        killed.kill()
+        killed.wait()
+        killed.stdout.close()
+    for _ in range(100):
+        if not any(_lives(other) for other in others):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError([other for other in others if _lives(other)])
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

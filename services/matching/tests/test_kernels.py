@@ -1,9 +1,8 @@
 """The compiled loops against plain Python that is slow and obviously right."""
 
 from collections import Counter
-from itertools import groupby, pairwise
+from itertools import pairwise
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matching.engine import kernels
@@ -11,6 +10,7 @@ from matching.engine.analyzer import fold, is_han, words
 from matching.engine.items import Item
 from matching.engine.model import Model
 from matching.engine.statistics import level_of
+from matching.engine.tables import table
 from matching.engine.texts import Text, pair_key, pair_of
 
 MODEL = Model.shipped()
@@ -32,6 +32,19 @@ def test_a_text_is_folded_and_cut_as_the_analyzer_does(title: str, keywords: str
         assert text.fields[0] == fold(title)
 
 
+def test_every_word_that_is_exchanged_is_exchanged_wherever_it_stands() -> None:
+    data = table("cross_strait")
+    forms = [
+        pair.partition("=")[0] for part in ("anywhere", "whole", "traditional") for pair in data[part]["words"].split()
+    ]
+    assert len(forms) > 50
+    for form in forms:
+        for title in (form, f"新型{form}", f"{form}方法", f"a{form}，{form[:2]}和{form[-2:]}", form[:-1]):
+            terms = MODEL.statistics.read(Text.of(Item("x", title)))
+            times = kernels.times(terms.facts, terms.first_word).tolist()
+            assert dict(zip(terms.words, times, strict=True)) == Counter(words(title)), title
+
+
 @given(TEXT, TEXT, TEXT)
 @settings(deadline=None)
 def test_pairs_their_counts_and_levels(title: str, keywords: str, body: str) -> None:
@@ -47,23 +60,3 @@ def test_pairs_their_counts_and_levels(title: str, keywords: str, body: str) -> 
     assert pairs[kernels.KEYS].tolist() == sorted(expected)
     weighed = [level_of(MODEL.statistics.pair_weight(pair_of(code))) for code in terms.codes.tolist()]
     assert pairs[kernels.LEVELS].tolist() == weighed
-
-
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 900), st.integers(0, 255)), max_size=2_000))
-@settings(deadline=None)
-def test_terms_are_grouped_by_section_and_code(terms: list[tuple[int, int, int]]) -> None:
-    numbers = np.array(sorted(s << 24 | key << 8 | code for s, key, code in terms), dtype=np.int64)
-    first: dict[tuple[int, int], int] = {}
-    for section, key, code in sorted(terms):
-        first.setdefault((section, key), code)
-    ordered = sorted((section, code, key) for (section, key), code in first.items())
-    told: list[int] = []
-    for (_, code), group in groupby(ordered, key=lambda each: each[:2]):
-        left = len(list(group))
-        while left:
-            told += [code, min(left, 255)]
-            left -= told[-1]
-    sections, keys, segments = kernels.grouped(numbers)
-    assert keys.tolist() == [key for _, _, key in ordered]
-    assert segments.tolist() == told
-    assert sections.tolist() == [sum(section == number for section, _, _ in ordered) for number in range(3)]

@@ -85,4 +85,4 @@ class Abstainer:
         """Return the pairs whose texts would do for a proposal."""
         close = [candidate for candidate in ranked if candidate.score.fits]
         results = await self.market.results.get_many([candidate.id for candidate in close])
-        return [Pair.of(need, results[one.id], one.score) for one in close if one.id in results]
+        return [Pair.of(need, results[one.id], one) for one in close if one.id in results]

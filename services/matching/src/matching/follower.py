@@ -14,7 +14,7 @@ from qianqiao_contracts import EventData
 
 from matching.copies import Change, Copies, Copy, Status
 from matching.embedding.items import ItemVectors
-from matching.engine.bulk import Bulk
+from matching.engine.bulk import Bulk, Made
 from matching.engine.index.port import CandidateIndex, Entry, Held, Versions
 from matching.engine.items import Item
 from matching.engine.shelf import Shelf
@@ -25,6 +25,7 @@ _AT_ONCE: Final = 8
 """Changes taken before the event loop gets a turn: a few milliseconds of analysis."""
 _SETTLE_FROM: Final = 1_000
 """So many fresh items make their index be brought up to date at once, whoever is responsible for it otherwise."""
+_BUILD_PAGE: Final = 1_000
 _BUILD_SETTLES: Final = 4_000
 _FEW: Final = 500
 """Once a reading behind a build brings no more than this, the rest is a matter of a moment."""
@@ -45,6 +46,16 @@ class Pace:
     """Each reading begins this much before the moment at which the last one began."""
     fresh_for: float
     """Seconds for which a reading is fresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch[C: EventData]:
+    """A page of a build, and its open items analysed."""
+
+    page: Sequence[Change]
+    copies: Mapping[str, Copy[C]]
+    items: Sequence[Item]
+    made: Sequence[Made]
 
 
 class Follower[C: EventData]:
@@ -221,7 +232,8 @@ class Follower[C: EventData]:
                 shelf.put(entry)
                 held[entry.id] = Held(entry.id, entry.versions, entry.is_open, entry.vector)
         if reopened:
-            await self._merge_copies(shelf, await self._copies.get_many(reopened), reopened, changes)
+            copies = await self._copies.get_many(reopened)
+            await self._merge_copies(shelf, copies, self._items(copies), reopened, changes)
 
     def _with_content(self, shelf: Shelf, now: Held, change: Change, content: dict[str, object]) -> Entry | None:
         if change.sequence <= now.versions.content:
@@ -232,11 +244,19 @@ class Follower[C: EventData]:
             self._vectors.offer(item, change.sequence)
         return shelf.entry(change.item, versions, item, is_open=now.is_open)
 
+    def _items(self, copies: Mapping[str, Copy[C]]) -> dict[str, Item]:
+        """The open ones as the engine sees them."""
+        return {id: self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open}
+
     async def _merge_copies(
-        self, shelf: Shelf, copies: Mapping[str, Copy[C]], ids: Sequence[str], changes: Sequence[Change] = ()
+        self,
+        shelf: Shelf,
+        copies: Mapping[str, Copy[C]],
+        items: dict[str, Item],
+        ids: Sequence[str],
+        changes: Sequence[Change] = (),
     ) -> None:
         """Bring in items as they were just read whole; of one without content `changes` say the status."""
-        items = {id: self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open and id in ids}
         if self._vectors is not None:
             for id, embedding in (await self._vectors.read(list(items.values()))).items():
                 items[id] = replace(items[id], embedding=embedding)
@@ -267,7 +287,7 @@ class Follower[C: EventData]:
         if self._attached is not None:
             self._attached.update(ids)
         copies = await self._copies.get_many(ids)
-        items = {id: self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open}
+        items = self._items(copies)
         found = await vectors.read(list(items.values()))
         held = await self._shelf.get(list(found))
         for id, embedding in found.items():
@@ -345,20 +365,32 @@ class Follower[C: EventData]:
 
     async def _scan(self, shadow: Shelf, position: Position, told: Told, bulk: Bulk) -> None:
         after, read = position.scanned or "", 0
-        while page := await self._copies.changed(None, after, _PAGE):
-            # Items whole, so that none is put as open first and closed later; steps whose content never came remain.
-            copies = {copy.id: copy for copy in await self._copies.with_status(page)}
-            await shadow.prepare([self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open], bulk)
-            for some in batched(copies, _AT_ONCE, strict=False):
-                await self._merge_copies(shadow, copies, some)
-                await asyncio.sleep(0)
-            await self._merge_all(shadow, [change for change in page if change.status is not None])
-            after, read = page[-1].key, read + len(page)
-            told(read)
-            if shadow.unsettled >= _BUILD_SETTLES:
-                scanned = str(Position(position.read_at, after))
-                await shadow.settle(lambda: scanned)  # noqa: B023 - called before the next
+        coming = asyncio.create_task(self._read_ahead(after, bulk))
+        try:
+            while (batch := await coming).page:
+                after, read = batch.page[-1].key, read + len(batch.page)
+                coming = asyncio.create_task(self._read_ahead(after, bulk))  # while this one is taken in
+                shadow.expect(batch.items, batch.made)
+                items = {item.id: item for item in batch.items}
+                for some in batched(batch.copies, _AT_ONCE, strict=False):
+                    await self._merge_copies(shadow, batch.copies, {id: items[id] for id in some if id in items}, some)
+                    await asyncio.sleep(0)
+                await self._merge_all(shadow, [change for change in batch.page if change.status is not None])
+                told(read)
+                if shadow.unsettled >= _BUILD_SETTLES:
+                    scanned = str(Position(position.read_at, after))
+                    await shadow.settle(lambda: scanned)  # noqa: B023 - called before the next
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
         await shadow.settle(lambda: str(Position(position.read_at)), at_any_rate=True)
+
+    async def _read_ahead(self, after: str, bulk: Bulk) -> "_Batch[C]":
+        page = await self._copies.changed(None, after, _BUILD_PAGE)
+        # Items whole, so that none is put as open first and closed later; steps whose content never came remain.
+        copies = {copy.id: copy for copy in await self._copies.with_status(page)}
+        items = list(self._items(copies).values())
+        return _Batch(page, copies, items, await bulk.made(items))
 
     async def _changed_since(self, since: datetime, shelf: Shelf) -> int:
         """Bring everything that changed since then into a shelf; return how many documents that were."""

@@ -1,7 +1,8 @@
 """`python -m matching index`: a process that does nothing but write the indexes on disk. It needs the store alone.
 
-The processes of the service then only read: what is written beside them does not hold up their searches. It may be
-started, stopped and started anew at any time; several of them wait for each other.
+The processes of the service then only read: what is written beside them does not hold up their searches, and this
+process stands back where they share a machine. It may be started, stopped and started anew at any time; several of them
+wait for each other.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from qianqiao_chassis.store.client import Store
 from qianqiao_chassis.telemetry import setup_telemetry
 from qianqiao_chassis.wiring import Wiring
 
+from matching.engine.bulk import stand_back
 from matching.engine.engine import Engine
 from matching.indexing import followers, indexes
 from matching.settings import MatchingSettings
@@ -38,6 +40,7 @@ def main() -> int:
             name = PREFIX + "_".join(str(step).upper() for step in each["loc"])
             sys.stderr.write(f"{name}: {each['msg']}\n")
         return 2
+    stand_back()
     setup_logs("matching-index", level=settings.log_level, format=settings.log_format)
     if not settings.index_dir:
         zh = "没有指定 QIANQIAO_INDEX_DIR：索引在内存中，由服务进程自己维护。"

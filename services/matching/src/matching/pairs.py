@@ -2,41 +2,40 @@
 
 from dataclasses import dataclass
 
-from qianqiao_contracts import Band, ConstraintCheck, NeedContent, ResultContent
+from qianqiao_contracts import Band, ConstraintCheck, MatchGap, MatchReason, NeedContent, ResultContent
 
 from matching.copies import Copy
 from matching.domain import Candidate, Proposal
 from matching.engine.contents import need_item, result_item
-from matching.engine.items import Item
-from matching.engine.reasons import Beside, explain, may_quote
+from matching.engine.engine import Ranked
+from matching.engine.reasons import explain, may_quote
 from matching.engine.score import Score
 from matching.figures.checking import check_pair, fails_a_must
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A need, a result and their score."""
+    """A need, a result, and how the engine ranked it for the need."""
 
     need: Copy[NeedContent]
     result: Copy[ResultContent]
-    score: Score
+    ranked: Ranked
     checks: tuple[ConstraintCheck, ...]
-    like: str = ""
-    alike: int = 0
-    """See engine.Ranked."""
 
     @classmethod
-    def of(
-        cls, need: Copy[NeedContent], result: Copy[ResultContent], score: Score, like: str = "", alike: int = 0
-    ) -> "Pair":
+    def of(cls, need: Copy[NeedContent], result: Copy[ResultContent], ranked: Ranked) -> "Pair":
         """Return the pair with its constraints checked, typed ones and those read from the need's texts."""
-        checks = check_pair(need.content, result.content)
-        return cls(need, result, score, checks, like, alike)
+        return cls(need, result, ranked, check_pair(need.content, result.content))
+
+    @property
+    def score(self) -> Score:
+        """Of the result, for the need."""
+        return self.ranked.score
 
     @property
     def candidate(self) -> Candidate:
         """What choosing has to know."""
-        return Candidate(self.result.id, self.institution, self.like)
+        return Candidate(self.result.id, self.institution, self.ranked.like)
 
     @property
     def basis(self) -> str:
@@ -59,19 +58,18 @@ class Pair:
         )
 
     @property
-    def items(self) -> tuple[Item, Item]:
-        """Both as the engine sees them."""
-        return need_item(self.need.id, self.need.content), result_item(self.result.id, self.result.content)
+    def explanation(self) -> tuple[tuple[MatchReason, ...], tuple[MatchGap, ...]]:
+        """Reasons and gaps, by what the pair was scored with."""
+        need = need_item(self.need.id, self.need.content)
+        result = result_item(self.result.id, self.result.content)
+        return explain(self.need.content, need, self.result.content, result, self.checks, self.ranked)
 
     def proposal(self, scored_by: str = "") -> Proposal:
         """Return what to propose, and by which model. Raises ValueError for a pair below the least band."""
         band = self.score.band
         if band is None:
             raise ValueError("this pair is below the threshold and must not be proposed")
-        need, result = self.items
-        reasons, gaps = explain(
-            self.need.content, need, self.result.content, result, self.checks, Beside(self.score, self.alike)
-        )
+        reasons, gaps = self.explanation
         quote = may_quote(self.need.content, self.result.content)
         return Proposal(
             need=self.need.id,

@@ -180,7 +180,7 @@ class Proposer:
             results = await self._market.followed_results.copies([ranked.id for ranked in some])
             for ranked in some:
                 if (result := results.get(ranked.id)) is not None:
-                    pair = Pair.of(need, result, ranked.score, ranked.like, ranked.alike)
+                    pair = Pair.of(need, result, ranked)
                     open_to_both = pair.is_admissible and never.isdisjoint(result.content.parties)
                     if open_to_both and not barred(latest.get(result.id), pair.basis):
                         pairs[result.id] = pair

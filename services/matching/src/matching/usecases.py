@@ -305,7 +305,7 @@ class Matching:
         ranked = sorted(known, key=lambda candidate: -candidate.score.order)[:most]
         results = await self.market.results.get_many([candidate.id for candidate in ranked])
         return [
-            Pair.of(need, results[candidate.id], candidate.score, candidate.like, candidate.alike)
+            Pair.of(need, results[candidate.id], candidate)
             for candidate in ranked
             if candidate.id in results and results[candidate.id].is_open
         ]

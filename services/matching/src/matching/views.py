@@ -15,7 +15,7 @@ from qianqiao_contracts import (
 )
 
 from matching.domain import STATE_WORDS, Match, State
-from matching.engine.reasons import Beside, explain, may_quote
+from matching.engine.reasons import may_quote
 from matching.figures.questions import Question, questions
 from matching.nomatch import Route, is_shown, next_routes
 from matching.pairs import Pair
@@ -159,10 +159,7 @@ def is_listed(pair: Pair) -> bool:
 
 def candidate_view(pair: Pair) -> CandidateView:
     """Return a candidate with its explanation."""
-    need, result = pair.items
-    reasons, gaps = explain(
-        pair.need.content, need, pair.result.content, result, pair.checks, Beside(pair.score, pair.alike)
-    )
+    reasons, gaps = pair.explanation
     band = pair.score.band
     checks = pair.checks if may_quote(pair.need.content, pair.result.content) else ()
     return CandidateView(

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matching.copies import Copy
 from matching.domain import Candidate, Rules, choose
+from matching.engine.engine import Ranked
 from matching.engine.score import Score
 from matching.figures.checking import check_all, check_pair, contradictions, derived_of, fails_a_must
 from matching.figures.questions import questions
@@ -25,7 +26,7 @@ from qianqiao_contracts import (
 from .made import asked, needing, offering
 
 RULES = Rules(per_need=5, per_day=5, per_institution=2, answer_within=timedelta(days=14))
-GOOD = Score(0.9, 0.9, 0.9, 0.9, 0.9, 0.0, 0.9, 0.9, "高度")
+GOOD = Ranked("result", Score(0.9, 0.9, 0.9, 0.9, 0.9, 0.0, 0.9, 0.9, "高度"))
 
 
 def check(constraint: Constraint, summary: str, *measured: Measured) -> ConstraintCheck:

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from matching.engine.index import records, tantivy_index
-from matching.engine.index.port import CandidateIndex, IndexDamagedError, NotTheWriterError
+from matching.engine.index import records
+from matching.engine.index import tantivy_documents as documents
+from matching.engine.index.port import CandidateIndex, Entry, IndexDamagedError, NotTheWriterError, Versions
 from matching.engine.index.tantivy_index import RECORDS, TantivyIndex, baked_of
 
 from .conformance import Conformance, entry, found
@@ -81,7 +82,7 @@ async def test_a_second_writer_is_refused_by_the_engine_too(path: Path) -> None:
 
 
 async def test_ids_with_one_number_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tantivy_index, "key_of", lambda id: len(id) % 2)
+    monkeypatch.setattr(documents, "key_of", lambda id: len(id) % 2)
     index = TantivyIndex.in_memory()
     await index.write([entry("a", ["甲"]), entry("b", ["乙"])], None)
     await index.write([entry("c", ["丙"]), entry("b", ["乙"], content=2)], None)
@@ -105,7 +106,7 @@ async def test_what_a_failed_write_began_is_taken_back(path: Path, monkeypatch: 
         raise ValueError("no room on the disk")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tantivy_index, "_mark_document", fail)
+        patch.setattr(documents, "mark_document", fail)
         with pytest.raises(OSError, match="no room"):
             await index.write([entry("a", ["焊接"], content=2), entry("b", ["焊接"])], "two")
     assert (index.size, index.position, index.bytes) == (1, "one", size)
@@ -158,3 +159,18 @@ async def test_records_may_cross_the_windows_of_the_map_and_are_read_beside_writ
     reopened = TantivyIndex.open(path, writes=False)
     assert len(await reopened.search({"甲烷": 1.0}, 100)) == 60
     await reopened.close()
+
+
+async def test_of_a_large_index_common_terms_are_searched_for_only_where_rare_ones_are_few(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    index = TantivyIndex.in_memory()
+    rare = {f"rare{number}": 1 for number in range(9)}
+    made = [Entry(f"r{number}", Versions(1, 0), True, {"common": 1, f"own{number}": 1}, b"v") for number in range(40)]
+    await index.write([*made, Entry("all", Versions(1, 0), True, {**rare, "common": 1}, b"v")], None)
+    asked = dict.fromkeys([*rare, "common", "unknown"], 1.0)
+    assert len(await index.search(asked, 50)) == 41
+    monkeypatch.setitem(documents._LARGE, "from", 40)
+    assert [held.id for held in await index.search(asked, 50)] == ["all"]
+    assert len(await index.search({"common": 1.0, "rare1": 1.0}, 50)) == 41
+    assert await index.search({"unknown": 1.0}, 50) == []

@@ -6,7 +6,7 @@ English words are reduced to their stem. Character bigrams repair what segmentat
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -23,7 +23,7 @@ VERSION: Final = f"zh-rjieba-0.2.2/{_TABLE['version']}/{folding.VERSION}"
 """Names this analyzer. Terms of two versions must never be compared: an index of another version is rebuilt."""
 
 _HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
-_RUN = re.compile(rf"[{_HAN}]+|[a-z0-9\u00b5\u0370-\u03ff]+(?:[.\-_/+][a-z0-9\u00b5\u0370-\u03ff]+)*")
+_RUN = re.compile(rf"(?P<han>[{_HAN}]+)|[a-z0-9\u00b5\u0370-\u03ff]+(?:[.\-_/+][a-z0-9\u00b5\u0370-\u03ff]+)*")
 _IS_HAN = re.compile(rf"[{_HAN}]")
 HAN: Final = _HAN
 """Chinese characters, as the inside of a set of a regular expression."""
@@ -36,7 +36,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\u
 
 
 _REMEMBERED: Final = 128
-"""Texts kept cut: a need is scored first and then explained against one result after the other."""
+"""Texts kept folded and cut: the words and the pairs of one are asked for one after the other."""
 
 
 def is_han(term: str) -> bool:
@@ -74,25 +74,37 @@ class Token(NamedTuple):
 @lru_cache(maxsize=_REMEMBERED)
 def tokens(folded: str) -> tuple[Token, ...]:
     """Return the words of a folded text in order, stop words left out."""
-    return tuple(_cut(folded))
+    return tuple(map(Token._make, cut(folded)))
 
 
-def _cut(folded: str) -> Iterator[Token]:
+def cut(folded: str) -> Iterator[tuple[str, int, int]]:
+    """Yield what `tokens` returns, without keeping it: word, start and end."""
     stop = word_set("analyzer", "stop")
     reworded = folding.may_be_reworded(folded)
     for run in _RUN.finditer(folded):
         text, at = run.group(), run.start()
-        if not is_han(text):
+        if run.lastgroup is None:
             if len(text) <= _RUN_LIMIT and text not in stop:
-                yield Token(stem(text), at, run.end())
+                yield stem(text), at, run.end()
             continue
-        changed = folding.reworded(text) if reworded else None
-        place = 0
-        for word in rjieba.cut(changed.text if changed else text):
-            start, place = place, place + len(word)
+        if reworded and (changed := folding.reworded(text)):
+            yield from _places(rjieba.cut(changed.text), at, changed)
+            continue
+        for word in rjieba.cut(text):
+            end = at + len(word)
             if word not in stop:
-                where = changed.place(start, place) if changed else (start, place)
-                yield Token(word, at + where[0], at + where[1])
+                yield word, at, end
+            at = end
+
+
+def _places(words: Sequence[str], at: int, changed: folding.Reworded) -> Iterator[tuple[str, int, int]]:
+    """Words of a run in which some were exchanged, where they stood in the run that begins at a place."""
+    place = 0
+    for word in words:
+        start, place = place, place + len(word)
+        if word not in word_set("analyzer", "stop"):
+            begin, end = changed.place(start, place)
+            yield word, at + begin, at + end
 
 
 def words(text: str) -> list[str]:

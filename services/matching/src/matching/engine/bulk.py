@@ -7,6 +7,7 @@ none can be started, the items are analysed in this one: slower, and the same.
 import asyncio
 import multiprocessing
 import os
+import threading
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -26,11 +27,19 @@ FROM: Final = 100
 """Fewer items are analysed in this process."""
 _AT_ONCE: Final = 50
 """Items that one process takes at a time: some twenty milliseconds."""
+_PATIENCE: Final = 5
+"""How far a process stands back, as `nice` counts it."""
 _BETWEEN: Final = "\n"
 """Between words on their way; no word has white space in it."""
 
 type Analyse = Callable[[Item, Model], Analysed]
 log = structlog.get_logger("qianqiao.matching.bulk")
+
+
+def stand_back() -> None:
+    """Have this process work when those have nothing to do that somebody waits for, where the system knows of that."""
+    if hasattr(os, "nice"):
+        os.nice(_PATIENCE)
 
 
 class Made(NamedTuple):
@@ -97,7 +106,17 @@ _given: list[tuple[Analyse, Model]] = []
 
 
 def _begin(analyse: Analyse, model: bytes) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    stand_back()
     _given.append((analyse, model_file.from_bytes(model, Lexicon.from_bytes)))
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed closes nothing: without this, its processes would wait for work forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 def _work(items: Sequence[Item]) -> list[tuple[bytes, str, bytes]]:

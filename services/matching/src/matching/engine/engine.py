@@ -1,7 +1,7 @@
 """The engine: both sides of the market, searched and scored."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import takewhile
 from typing import NamedTuple, Self
 
@@ -18,6 +18,14 @@ from matching.engine.vectors import need_vector, result_vector
 _CANDIDATES = table("weights")["candidates"]
 
 
+class Scoring(NamedTuple):
+    """With what all the results of a need were scored, so that their scores can be explained by the same."""
+
+    model: Model
+    need: bytes
+    """The need's vector."""
+
+
 class Ranked(NamedTuple):
     """A candidate with its score."""
 
@@ -27,6 +35,10 @@ class Ranked(NamedTuple):
     """Of a result that may be proposed: the first in the list that says almost the same, itself if none before does."""
     alike: int = 0
     """How many others of the list say almost the same as it."""
+    scoring: Scoring | None = None
+    """Of a result that was ranked for a need."""
+    vector: bytes = b""
+    """Of such a result: the vector that was scored, which may be older or newer than a text read meanwhile."""
 
 
 class Engine:
@@ -83,8 +95,10 @@ class Engine:
         held = open_with_content(found)
         try:
             scores = score_results(analysed.vector, [each.vector for each in held], model, foreign=analysed.foreign)
-            ranked = sorted((Ranked(each.id, score) for each, score in zip(held, scores, strict=True)), key=_order)
-            return _with_likes(ranked, {each.id: each.vector for each in held})
+            scoring = Scoring(model, analysed.vector)
+            pairs = zip(held, scores, strict=True)
+            ranked = [Ranked(each.id, score, scoring=scoring, vector=each.vector) for each, score in pairs]
+            return _with_likes(sorted(ranked, key=_order))
         except IndexDamagedError as damage:
             raise self.results.distrust(damage) from damage
 
@@ -121,10 +135,10 @@ def score_pair(need: Item, result: Item, model: Model | None = None) -> Score:
     return score_results(need_vector(need, model).vector, [result_vector(result, model).vector], model)[0]
 
 
-def _with_likes(ranked: list[Ranked], vectors: Mapping[str, bytes]) -> list[Ranked]:
+def _with_likes(ranked: list[Ranked]) -> list[Ranked]:
     """Say which of those that may be proposed, they come first, are near-copies of each other."""
     fitting = list(takewhile(lambda each: each.score.fits, ranked))
-    firsts = near_copies([vectors[each.id] for each in fitting])
+    firsts = near_copies([each.vector for each in fitting])
     times = Counter(firsts)
     told = [
         each._replace(like=ranked[first].id, alike=times[first] - 1)

@@ -35,6 +35,10 @@ type Features = Mapping[str, Floats]
 SHARE_STEPS: Final = 1023
 """Steps of a saturation."""
 _UNITS: Final = ("word", "pair")
+_KINDS: Final = ("", "_cosine", "_title", "_keywords", "_body", "_reverse", "_local")
+"""What the sums of a unit are called as features, see scoring_kernels.SUMS."""
+_SCALES: Final = SQUARE * np.array([SHARE_STEPS, LOG_STEPS**2, 1, 1, 1, 1, SHARE_STEPS**2], dtype=np.float64)
+"""By sum: what a share of 1 is counted as."""
 _TINY: Final = 1e-9
 """Length of what has no terms, which nothing is divided by but 0."""
 _TRL_MOST: Final = 4
@@ -48,8 +52,8 @@ class Meeting:
     pairs: int
     """How many pairs there are."""
     hits: npt.NDArray[np.int32]
-    """Rows of owner, unit (counted as a word or among the pairs of characters), the need's code, the result's code, and
-    which term it is: see `term_of`; for pairs of characters nothing but a number."""
+    """A row for each: see scoring_kernels.OWNER. Which term it is `term_of` tells; for pairs of characters it is
+    nothing but a number."""
     sectors: Integers
     """How many sectors each pair shares."""
     modes: Integers
@@ -58,14 +62,15 @@ class Meeting:
 def meet(needs: Vectors, results: Vectors, *, many_needs: bool) -> Meeting:
     """Compare the vectors of one side with the only one of the other. Raises IndexDamagedError."""
     many, query = (needs, results) if many_needs else (results, needs)
-    begin = int(query.facet_begins[0])
+    begin, (query_sections, keys, codes) = int(query.facet_begins[0]), query.terms(0)
     sectors, modes = int(query.header["sectors"][0]), int(query.header["modes"][0])
     counts = np.stack([many.header[name].astype(np.int64) for name in kernels.COUNTS], axis=1)
     sound, hits, facets = kernels.meet(
         many.flat,
         many.facet_begins,
+        many.term_ends,
         counts,
-        *_looked_up(query),
+        *kernels.looked_up(keys, codes, np.array(query_sections, dtype=np.int64)),
         query.flat[begin : begin + sectors],
         query.flat[begin + sectors : begin + sectors + modes],
         many_needs,
@@ -73,23 +78,8 @@ def meet(needs: Vectors, results: Vectors, *, many_needs: bool) -> Meeting:
         PAIR_MOST_LEVEL,
     )
     if not sound:
-        raise IndexDamagedError("a vector contradicts its own segments")
+        raise IndexDamagedError("a vector contradicts its own groups")
     return Meeting(len(many), hits, facets[:, 0], facets[:, 1])
-
-
-def _looked_up(query: Vectors) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int16]]:
-    """Of a single vector: from key to a row, and by row the code + 1 in each section."""
-    header, at = query.header[0], int(query.term_begins[0])
-    sizes = [int(header[name]) for name in ("pairs", "pair_words", "words")]
-    codes = np.empty(sum(sizes), dtype=np.uint8)
-    if not kernels.codes_of(query.flat, at + len(codes), int(header["segments"]), len(codes), codes):
-        raise IndexDamagedError("a vector contradicts its own segments")
-    keys = query.flat[at : at + len(codes)]
-    slots = np.zeros(kernels.KEYS, dtype=np.uint16)
-    slots[keys] = np.arange(1, len(codes) + 1)  # of equal keys in two sections one place stands for both
-    rows = np.zeros((len(codes) + 1, len(sizes)), dtype=np.int16)
-    rows[slots[keys], np.repeat(np.arange(len(sizes)), sizes)] = codes.astype(np.int16) + 1
-    return slots, rows
 
 
 def term_of(word: Word) -> int:
@@ -101,9 +91,10 @@ def word_parts(meeting: Meeting, results: Vectors) -> Iterator[tuple[int, int, i
     """Yield owner and term of each shared word, and what it adds to the coverage of the need: a share of its mass, in
     steps of weight times SHARE_STEPS.
     """
-    words = meeting.hits[meeting.hits[:, 1] == kernels.WORD]
+    words = meeting.hits[meeting.hits[:, kernels.UNIT] == kernels.WORD]
     parts = kernels.word_parts(words, _lengths(results), *SATURATION, SQUARES, SHARE_STEPS)
-    yield from zip(words[:, 0].tolist(), words[:, 4].tolist(), parts.tolist(), strict=True)
+    owners, terms = words[:, kernels.OWNER].tolist(), words[:, kernels.TERM].tolist()
+    yield from zip(owners, terms, parts.tolist(), strict=True)
 
 
 def compared(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool) -> dict[str, Floats]:
@@ -128,21 +119,16 @@ def compared(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool)
         SHARE_STEPS,
     )
     told, offered = (side.header["masses"].astype(np.float64) for side in (needs, results))
+    wholes = np.empty((pairs, len(_UNITS), kernels.SUMS))
+    wholes[:] = told[:, :2, None] * MASS_UNIT
+    wholes[:, :, kernels.COSINE] = np.maximum(_TINY, told[:, 2:] * offered[:, 2:])
+    wholes[:, :, kernels.REVERSE] = offered[:, :2] * MASS_UNIT
+    shares = sums / (_SCALES * wholes)
+    shares[:, :, : kernels.LOCAL] = np.minimum(1.0, shares[:, :, : kernels.LOCAL])
     features: dict[str, Floats] = {}
     for unit, name in enumerate(_UNITS):
-        mass, length = told[:, unit] * MASS_UNIT, np.maximum(_TINY, told[:, 2 + unit] * offered[:, 2 + unit])
-        wholes = {
-            name: (kernels.COVERED, SHARE_STEPS, mass),
-            f"{name}_cosine": (kernels.COSINE, LOG_STEPS**2, length),
-            f"{name}_title": (kernels.IN_TITLE, 1, mass),
-            f"{name}_keywords": (kernels.IN_KEYWORDS, 1, mass),
-            f"{name}_body": (kernels.IN_BODY, 1, mass),
-            f"{name}_reverse": (kernels.REVERSE, 1, offered[:, unit] * MASS_UNIT),
-            f"{name}_local": (kernels.LOCAL, SHARE_STEPS**2, mass),
-        }
-        for feature, (at, scale, whole) in wholes.items():
-            shares = sums[:, unit, at] / (scale * SQUARE * whole)
-            features[feature] = shares if at == kernels.LOCAL else np.minimum(1.0, shares)
+        of_unit = np.ascontiguousarray(shares[:, unit].T)
+        features |= {name + kind: of_unit[at] for at, kind in enumerate(_KINDS)}
     features["cosine"] = _cosines(needs, results, pairs)
     return features | _facet_features(meeting, needs, results)
 

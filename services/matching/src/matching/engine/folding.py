@@ -97,8 +97,10 @@ def exchanged_characters() -> frozenset[str]:
 
 
 def exchanged_beginnings() -> frozenset[str]:
-    """Return the two characters with which words begin that may be exchanged in a text without such characters."""
-    return frozenset(form[:2] for form in _forms())
+    """Return the three characters with which words begin, or the words of two, that may be exchanged in a text without
+    such characters.
+    """
+    return frozenset(form[:3] for form in _forms() if len(form) > 1)
 
 
 def _forms() -> Iterator[str]:

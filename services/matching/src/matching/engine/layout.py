@@ -1,11 +1,12 @@
 """How a vector lies in bytes: one self-contained, checked run of 16-bit numbers for a need or a result.
 
-    header | sectors | modes | pairs | pair words (needs only) | words | segments | embedding | checksum
+    header | sectors | modes | groups of terms | their keys, packed | embedding | checksum
 
-Terms are 16-bit hashes, grouped by a small code (which fields and how often; what it is worth and how often), so that
-codes cost two bytes a group and not one a term. Two different terms of a need and a result share a hash about once in
-two candidates and then add some thousandths to a coverage; they cannot appear in a reason, because what is quoted is
-looked up in the texts. Many vectors are read at once, without a step for each term.
+Terms are 18-bit hashes, in three sections: pairs of characters, words that are pairs (of needs only), other words;
+within a section grouped by a small code (which fields and how often; what it is worth and how often), see packing.py.
+Two different terms of a need and a result share a hash about once in ten candidates and then add some thousandths to a
+coverage; they cannot appear in a reason, because what is quoted is looked up in the texts. Many vectors are read at
+once, without a step for each term.
 """
 
 import struct
@@ -17,14 +18,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from matching.engine import kernels
+from matching.engine import packing
 from matching.engine.index.port import IndexDamagedError
 from matching.engine.items import Embedding, Facets
 
 type Integers = npt.NDArray[np.int64]
-type Keys = npt.NDArray[np.uint16]
+type Numbers = npt.NDArray[np.uint16]
+type Codes = npt.NDArray[np.uint8]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Number of this format, the first byte of every vector."""
 NEED: Final = 1
 RESULT: Final = 2
@@ -37,7 +39,7 @@ _HEADER: Final = np.dtype(
         ("pairs", "<u2"),
         ("pair_words", "<u2"),
         ("words", "<u2"),
-        ("segments", "<u2"),
+        ("groups", "<u2"),
         ("schemes", "u1"),
         ("trl", "u1"),
         ("confirmed", "<u2"),
@@ -52,7 +54,10 @@ _HEADER: Final = np.dtype(
 _STRUCT: Final = struct.Struct("<4B4H2B2HfI4H2B4e")
 _SIZE: Final = _HEADER.itemsize
 _GREATEST: Final = 65_000.0
-_LEAST_SIZE: Final = _SIZE + 4
+_CHECK: Final = 4
+_LEAST_SIZE: Final = _SIZE + _CHECK
+SECTIONS: Final = ("pairs", "pair_words", "words")
+"""Sections of terms, by their names in the header."""
 _RESIDUE: Final = zlib.crc32(b"\0\0\0\0")
 """Checksum of anything that is followed by its own checksum."""
 _RUN: Final = 255
@@ -68,7 +73,7 @@ class Contents:
     kind: int
     facets: Facets
     terms: Integers
-    """Each as a number: its section from bit 24 on, its key from bit 8 on, its code."""
+    """Each as a number: its section from bit 8 + KEY_BITS on, its key from bit 8 on, its code."""
     masses: Sequence[float]
     """What it says by words and by pairs; its length as a vector of words and of pairs."""
     lengths: Sequence[int] = (0, 0, 0, 0, 0, 0)
@@ -81,7 +86,7 @@ def pack(contents: Contents) -> bytes:
     facets = contents.facets
     sectors, modes = _facet_keys(facets.sectors), _facet_keys(facets.modes)
     terms = np.sort(contents.terms)
-    counts, keys, segments = kernels.grouped(terms)
+    counts, groups, packed = packing.packed(terms)
     embedded = _embedded(contents.embedding)
     title, keywords, body, title_pairs, keyword_pairs, body_pairs = contents.lengths
     header = _STRUCT.pack(
@@ -90,7 +95,7 @@ def pack(contents: Contents) -> bytes:
         len(sectors) // 2,
         len(modes) // 2,
         *counts.tolist(),
-        len(segments) // 2,
+        groups,
         _schemes(facets.sectors),
         facets.trl or 0,
         0 if facets.confirmed is None else min(65_535, max(1, facets.confirmed.toordinal() - _EPOCH)),
@@ -101,7 +106,7 @@ def pack(contents: Contents) -> bytes:
         *(min(255, length) for length in (title, title_pairs)),
         *(min(_GREATEST, mass) for mass in contents.masses),
     )
-    data = b"".join((header, sectors, modes, keys.astype("<u2", copy=False), segments, embedded))
+    data = b"".join((header, sectors, modes, packed.astype("<u2", copy=False), embedded))
     return data + zlib.crc32(data).to_bytes(4, "little")
 
 
@@ -135,7 +140,7 @@ class Vectors:
     """Many vectors of one kind, read together. Places count 16-bit numbers from the first byte of the first vector."""
 
     header: npt.NDArray[Any]
-    flat: Keys
+    flat: Numbers
     begins: Integers
     """Where each vector begins."""
     sizes: Integers
@@ -153,10 +158,29 @@ class Vectors:
         return self.begins + _SIZE // 2
 
     @property
-    def term_begins(self) -> Integers:
-        """Where the terms of each vector begin."""
+    def group_begins(self) -> Integers:
+        """Where the groups of terms of each vector begin."""
         begins: Integers = self.facet_begins + self.header["sectors"] + self.header["modes"]
         return begins
+
+    @property
+    def term_ends(self) -> Integers:
+        """Where the packed keys of each vector end."""
+        ends: Integers = self.begins + self.sizes - _CHECK // 2 - self.header["embedding"]
+        return ends
+
+    def terms(self, number: int) -> tuple[Sequence[int], Integers, Codes]:
+        """Return of one vector how many terms each section has, their keys and their codes.
+
+        Raises IndexDamagedError.
+        """
+        header = self.header[number]
+        sections = [int(header[name]) for name in SECTIONS]
+        keys, codes = np.empty(sum(sections), np.int64), np.empty(sum(sections), np.uint8)
+        begin, end = int(self.group_begins[number]), int(self.term_ends[number])
+        if packing.unpacked(self.flat, begin, int(header["groups"]), end, keys, codes) != len(keys):
+            raise IndexDamagedError("a vector contradicts its own groups")
+        return sections, keys, codes
 
     def embedding(self, number: int) -> Embedding | None:
         """Return the embedding of one vector."""
@@ -184,11 +208,9 @@ def read(vectors: Sequence[bytes | memoryview], kind: int) -> Vectors:
     return _laid_out(header, np.frombuffer(joined, dtype="<u2"), begins // 2, sizes // 2)
 
 
-def _laid_out(header: npt.NDArray[Any], flat: Keys, begins: Integers, sizes: Integers) -> Vectors:
-    """What follows each header has to take the room that the vector has; segments are checked where they are read."""
+def _laid_out(header: npt.NDArray[Any], flat: Numbers, begins: Integers, sizes: Integers) -> Vectors:
+    """What follows each header has to find room in the vector; whether terms do is seen where they are unpacked."""
     vectors = Vectors(header, flat, begins, sizes)
-    terms = header["pairs"].astype(np.int64) + header["pair_words"] + header["words"]
-    ends = vectors.term_begins + terms + header["segments"] + header["embedding"] + 2
-    if bool((ends != begins + sizes).any()):
+    if bool((vectors.group_begins + header["groups"] > vectors.term_ends).any()):
         raise IndexDamagedError("a vector contradicts its own header")
     return vectors

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from matching.engine.kernels import KEY_BITS
 from matching.engine.layout import RESULT, Vectors, read
 from matching.engine.tables import table
 
@@ -27,7 +28,7 @@ def near_copies(vectors: Sequence[bytes | memoryview]) -> list[int]:
         terms = _terms(results, number)
         alike = next((first for first, held, size in firsts if _share(held, size, terms) >= _ALIKE), None)
         if alike is None and len(firsts) < _MOST and terms.size:
-            held = np.zeros(1 << 17, dtype=np.bool_)
+            held = np.zeros(2 << KEY_BITS, dtype=np.bool_)
             held[terms] = True
             firsts.append((number, held, terms.size))
         found.append(number if alike is None else alike)
@@ -36,10 +37,8 @@ def near_copies(vectors: Sequence[bytes | memoryview]) -> list[int]:
 
 def _terms(results: Vectors, number: int) -> npt.NDArray[np.int64]:
     """The keys of a result's pairs, and of its other words beside them."""
-    begin, header = int(results.term_begins[number]), results.header[number]
-    pairs, words = int(header["pairs"]), int(header["words"])
-    keys = results.flat[begin : begin + pairs + words].astype(np.int64)
-    keys[pairs:] += 1 << 16
+    (pairs, _, _), keys, _ = results.terms(number)
+    keys[pairs:] += 1 << KEY_BITS
     return keys
 
 

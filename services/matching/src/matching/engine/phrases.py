@@ -1,36 +1,37 @@
 """Which words of a need a result covers, joined back into the phrases in which they stand; and which it does not.
 
-Shares come from the vectors, so they add up to the coverage of the score, to the rounding of a step. The result's text
-is asked only for what is shown: a phrase is named where it stands there as it stands in the need, else its parts are.
+Shares come from the vectors, so they add up to the coverage of the score. They are counted in whole numbers until they
+are shown. The result's text is asked only for what is shown: a phrase is named where it stands there as it stands in
+the need, else its parts are.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
+from heapq import heapify, heappop, heapreplace
+from itertools import compress
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from matching.bilingual.expansion import expanded
-from matching.engine.analyzer import fold, is_han, tokens
+from matching.engine.analyzer import cut
 from matching.engine.features import SHARE_STEPS, meet, term_of, word_parts
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, read
 from matching.engine.model import Model
-from matching.engine.statistics import SQUARE, SQUARES
-from matching.engine.tables import word_set
+from matching.engine.shown import Shown
+from matching.engine.statistics import SQUARE, SQUARES, Statistics
 from matching.engine.vectors import CAP, MASS_UNIT, need_vector, result_vector
 from matching.engine.weights import is_known
 
-_SENTENCE: Final = re.compile(r"[^。；;！!？?\n]+")
-_EVIDENCE: Final = 160
 _LEAST_GAP: Final = 0.01
 """A gap with a smaller share is not worth a reader's time."""
-_FIELDS: Final = ("title", "keywords", "body")
+_WORDS: Final = 1 << 15
+"""Words kept looked up; bounds memory to a few MB."""
+_SQUARES: Final[Sequence[int]] = SQUARES.tolist()
 
 
-@dataclass(frozen=True, slots=True)
-class Phrase:
+class Phrase(NamedTuple):
     """Words that stand together. `share` is their part of all that the need asks for, between 0 and 1."""
 
     text: str
@@ -40,8 +41,7 @@ class Phrase:
     evidence_result: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(NamedTuple):
     """What of the need is covered. The shares of `phrases` and `rest` add up to `total`."""
 
     total: float
@@ -50,44 +50,55 @@ class Coverage:
     missing: tuple[Phrase, ...]
 
 
-type _Shares = Mapping[int, float]
-"""By term of the need: its part of all that the need asks for, as far as a result covers it."""
-
-
-class _Place(NamedTuple):
-    """A word of the need where it stands in a field of its text."""
-
-    field: int
-    start: int
-    end: int
-    word: str
-    term: int
-    weight: float
-
-
-class _Where(NamedTuple):
-    """A stretch of a field of the result."""
-
-    field: int
-    start: int
-    end: int
+type _Parts = Mapping[int, int]
+"""By term of the need: its part of all that the need asks for, as far as a result covers it, in steps."""
 
 
 class _Run(NamedTuple):
     """Neighbouring words of a need that stand together in the result, too."""
 
-    places: Sequence[_Place]
-    where: _Where
+    first: int
+    """Number of the first word."""
+    behind: int
+    """Number of the word behind the last."""
+    start: int
+    """Where it stands in the result."""
+    end: int
+    terms: Collection[int]
+    """Different ones."""
+    part: int
+    """Their part together."""
+    is_translation: bool = False
 
-    @property
-    def terms(self) -> set[int]:
-        return {place.term for place in self.places}
+
+class _Known(dict[str, tuple[int, int, bool]]):
+    """Of each word, looked up once: its term, the square of its level, and whether it tells a reader anything."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
+
+    def __missing__(self, word: str) -> tuple[int, int, bool]:
+        if len(self) >= _WORDS:
+            self.clear()
+        (known,) = self._statistics.known([word])
+        square = _SQUARES[known.level]
+        self[word] = told = (term_of(known), square, square > 0 and is_known(word))
+        return told
+
+
+@lru_cache(maxsize=2)
+def _known_by(statistics: Statistics) -> _Known:
+    """Kept of the present model, and of the one before while the two change places."""
+    return _Known(statistics)
 
 
 @lru_cache(maxsize=64)
-def asked(need: Item, model: Model) -> "Asked":
-    """Return a need ready for explaining; the same for one after the other of its results."""
-    return Asked(need, model)
+def asked(need: Item, model: Model, vector: bytes | None = None) -> "Asked":
+    """Return a need ready for explaining; the same for one after the other of its results.
+
+    `vector` is the need's by this model, where it is at hand; else it is made from the text.
+    """
+    return Asked(need, model, vector or need_vector(need, model).vector)
 
 
 def coverage(need: Item, result: Item, model: Model | None = None) -> Coverage:
@@ -97,204 +108,166 @@ def coverage(need: Item, result: Item, model: Model | None = None) -> Coverage:
 
 
 class Asked:
-    """A need made ready for explaining: its words where they stand, and how its terms are called in vectors."""
+    """A need made ready for explaining: its words where they stand, and how its terms are called in vectors.
 
-    def __init__(self, need: Item, model: Model) -> None:
-        self._texts = [_Field.of(text) for _, text in need.fields]
-        self._vector = read([need_vector(need, model).vector], NEED)
-        self._mass = float(self._vector.header["masses"][0, 0]) * MASS_UNIT
-        found = [(field, token) for field, text in enumerate(self._texts) for token in tokens(text.folded)]
-        known = model.statistics.known([token.word for _, token in found])
-        self._places = [
-            _Place(field, token.start, token.end, token.word, term_of(word), float(SQUARES[word.level]) / SQUARE)
-            for (field, token), word in zip(found, known, strict=True)
-        ]
-        self._often = Counter(place.term for place in self._places)
-        self._worth = {place.term: place.weight * min(CAP, self._often[place.term]) for place in self._places}
-        self._telling = [place for place in self._places if place.weight and is_known(place.word)]
-        self._translated = _translated(self._places, model)
+    Of each word there is an entry in every list: it is called by its number.
+    """
+
+    def __init__(self, need: Item, model: Model, vector: bytes) -> None:
+        self._text = Shown(need)
+        self._vector = read([vector], NEED)
+        self._mass = SQUARE * float(self._vector.header["masses"][0, 0]) * MASS_UNIT
+        """All that the need asks for, in squares of a step."""
+        found = list(cut(self._text.folded))
+        self._words = [word for word, _, _ in found]
+        self._starts = [start for _, start, _ in found]
+        self._ends = [end for _, _, end in found]
+        known = _known_by(model.statistics)
+        told = [known[word] for word in self._words]
+        self._terms = [term for term, _, _ in told]
+        self._squares = [square for _, square, _ in told]
+        self._often = Counter(self._terms)
+        squares = dict(zip(self._terms, self._squares, strict=True))
+        self._worth = {term: square * min(CAP, self._often[term]) for term, square in squares.items()}
+        worth = map(self._worth.__getitem__, self._terms)
+        columns = zip(range(len(found)), self._terms, self._starts, self._ends, worth, strict=True)
+        self._telling = list(compress(columns, [is_telling for _, _, is_telling in told]))
+        self._translated = self._translations(model)
 
     def coverages(
         self, vectors: Sequence[bytes | memoryview], results: Sequence[Item], *, phrases: int = 5, missing: int = 4
     ) -> list[Coverage]:
         """Explain the word coverage of results by the weightiest `phrases` and gaps. Raises IndexDamagedError."""
+        scale = SHARE_STEPS * self._mass
         explained = []
-        for shares, result in zip(self._shares(vectors), results, strict=True):
-            texts = [_Field.of(text) for _, text in result.fields]
-            total = sum(shares.values())
-            named, used = self._phrases(shares, texts, phrases)
-            rest = max(0.0, total - sum(shares[term] for term in used))
-            explained.append(Coverage(total, named, rest, self._missing(shares, texts, missing)))
+        for parts, result in zip(self._parts(vectors), results, strict=True):
+            text = Shown(result)
+            chosen = _weightiest([*self._runs(parts, text), *self._by_translation(parts, text)], parts, phrases)
+            named = tuple(self._phrase(run, part / scale, text) for run, part in chosen)
+            total = sum(parts.values())
+            rest = total - sum(part for _, part in chosen)
+            explained.append(Coverage(total / scale, named, rest / scale, self._missing(parts, text, missing)))
         return explained
 
-    def _shares(self, vectors: Sequence[bytes | memoryview]) -> Sequence[_Shares]:
-        shares: list[dict[int, float]] = [{} for _ in vectors]
+    def _translations(self, model: Model) -> Mapping[int, tuple[int, str]]:
+        """Terms that are looked for as translations: the word that each translates, and what it is translated by."""
+        if model.lexicon is None:
+            return {}
+        first = {word: at for at, word in reversed(list(enumerate(self._words))) if self._squares[at]}
+        found = expanded(Counter(self._words), model.lexicon)
+        pairs = [(first[each.source], word) for word, each in found.items() if each.source in first]
+        known = model.statistics.known([word for _, word in pairs])
+        return {term_of(word): pair for pair, word in zip(pairs, known, strict=True)}
+
+    def _parts(self, vectors: Sequence[bytes | memoryview]) -> Sequence[_Parts]:
+        parts: list[dict[int, int]] = [{} for _ in vectors]
         if not vectors:
             return []
         results = read(vectors, RESULT)
-        scale = SHARE_STEPS * SQUARE * self._mass
         for owner, term, part in word_parts(meet(self._vector, results, many_needs=False), results):
-            shares[owner][term] = part / scale
-        return shares
+            parts[owner][term] = part
+        return parts
 
-    def _phrases(self, shares: _Shares, texts: Sequence["_Field"], most: int) -> tuple[tuple[Phrase, ...], set[int]]:
-        """The weightiest runs, each term counted in one of them only; and the terms so counted."""
-        runs = [*self._runs(shares, texts), *self._by_translation(shares, texts)]
-        used: set[int] = set()
-        found: list[Phrase] = []
-        while len(found) < most:
-            worth = [(sum(shares[term] for term in run.terms - used), -at) for at, run in enumerate(runs)]
-            share, at = max(worth, default=(0.0, 0))
-            if share <= 0:
-                break
-            best = runs[-at]
-            used |= best.terms
-            found.append(self._phrase(best, share, texts))
-        return tuple(found), used
-
-    def _phrase(self, run: _Run, share: float, texts: Sequence["_Field"]) -> Phrase:
-        first, last, where = run.places[0], run.places[-1], run.where
-        need, result = self._texts[first.field], texts[where.field]
-        start, end = first.start, last.end
-        if first.term in self._translated and first.term not in self._often:
-            text = f"{need.original[start:end]}→{result.original[where.start : where.end]}"
+    def _phrase(self, run: _Run, share: float, text: Shown) -> Phrase:
+        start, end = self._starts[run.first], self._ends[run.behind - 1]
+        if run.is_translation:
+            said = f"{self._text.original[start:end]}→{text.original[run.start : run.end]}"
         else:
-            start, end = _widened(need.folded, start, end, result.folded)
-            text = need.original[start:end]
-        heaviest = max(run.places, key=lambda place: (place.weight, place.word))
-        return Phrase(text, _FIELDS[where.field], share, need.sentence(heaviest.start), result.sentence(where.start))
+            start, end = self._text.widened(start, end, text, run.start)
+            said = self._text.original[start:end]
+        heaviest = run.first
+        if run.behind > run.first + 1:
+            heaviest = max(range(run.first, run.behind), key=lambda at: (self._squares[at], self._words[at]))
+        evidence = self._text.sentence(self._starts[heaviest]), text.sentence(run.start)
+        return Phrase(said, text.field(run.start), share, *evidence)
 
-    def _runs(self, shares: _Shares, texts: Sequence["_Field"]) -> Iterator[_Run]:
-        """Runs of neighbouring words that a result has, parted where they do not stand together there."""
-        run: list[_Place] = []
-        for place in self._places:
-            follows = run and run[-1].field == place.field and run[-1].end == place.start
-            if run and not (follows and place.term in shares):
-                yield from self._parted(run, texts)
-                run = []
-            if place.term in shares:
-                run.append(place)
-        yield from self._parted(run, texts)
-
-    def _parted(self, run: Sequence[_Place], texts: Sequence["_Field"]) -> Iterator[_Run]:
-        begin = 0
-        while begin < len(run):
-            folded = self._texts[run[begin].field].folded
-            for end in range(len(run), begin, -1):
-                where = _find(folded[run[begin].start : run[end - 1].end], texts)
-                if where is None and end == begin + 1:
-                    where = _find_word(run[begin].word, texts)
-                if where is not None:
-                    yield _Run(run[begin:end], where)
-                    break
-            begin = max(begin + 1, end if where is not None else 0)
-
-    def _by_translation(self, shares: _Shares, texts: Sequence["_Field"]) -> Iterator[_Run]:
-        for term, (place, translation) in self._translated.items():
-            if term in shares and term not in self._often and (where := _find_word(translation, texts)):
-                yield _Run([place._replace(term=term)], where)
-
-    def _missing(self, shares: _Shares, texts: Sequence["_Field"], most: int) -> tuple[Phrase, ...]:
-        """The weightiest runs of words that the result has neither itself nor translated."""
-        covered = set(shares) | {self._translated[term][0].term for term in shares if term in self._translated}
-        runs: list[list[_Place]] = []
-        worth: list[float] = []
-        field = end = -1
-        for place in self._telling:
-            if place.term in covered:
+    def _runs(self, parts: _Parts, text: Shown) -> Iterator[_Run]:
+        """Runs of neighbouring words that a result has, as long as they stand together there."""
+        starts, ends, terms = self._starts, self._ends, self._terms
+        asked, offered = self._text.folded, text.folded
+        behind = 0
+        alone: set[int] = set()
+        for first in [at for at, term in enumerate(terms) if term in parts]:
+            if first < behind:
                 continue
-            if place.start == end and place.field == field:
-                runs[-1].append(place)
-                worth[-1] += self._worth[place.term]
-            else:
-                runs.append([place])
-                worth.append(self._worth[place.term])
-            field, end = place.field, place.end
+            term, start, behind = terms[first], starts[first], first + 1
+            place = offered.find(asked[start : ends[first]])
+            # What is longer stands no earlier, and nowhere if what it begins with does not.
+            while place >= 0 and behind < len(terms) and starts[behind] == ends[behind - 1] and terms[behind] in parts:
+                further = offered.find(asked[start : ends[behind]], place)
+                if further < 0:
+                    break
+                place, behind = further, behind + 1
+            if behind > first + 1:
+                end, together = place + ends[behind - 1] - start, set(terms[first:behind])
+                yield _Run(first, behind, place, end, together, sum([parts[each] for each in together]))
+            elif term not in alone:  # once is enough: it is counted where it stands first
+                where = (place, place + ends[first] - start) if place >= 0 else text.find_word(self._words[first])
+                if where is not None:
+                    alone.add(term)
+                    yield _Run(first, behind, *where, (term,), parts[term])
+
+    def _by_translation(self, parts: _Parts, text: Shown) -> Iterator[_Run]:
+        for term, (at, translation) in self._translated.items():
+            if term in parts and term not in self._often and (where := text.find_word(translation)):
+                yield _Run(at, at + 1, *where, (term,), parts[term], is_translation=True)
+
+    def _missing(self, parts: _Parts, text: Shown, most: int) -> tuple[Phrase, ...]:
+        """The weightiest runs of words that the result has neither itself nor translated."""
+        weightiest = sorted(self._gaps(parts), key=itemgetter(0), reverse=True)[: 4 * most]
         gaps: list[Phrase] = []
         told: set[int] = set()
-        for at in sorted(range(len(runs)), key=lambda at: -worth[at])[: 4 * most]:
-            run = runs[at]
-            terms = {place.term for place in run} - told
-            share, text = self._sum(terms), self._texts[run[0].field]
+        for _, first, behind in weightiest:
             if len(gaps) == most:
                 break
+            terms = set(self._terms[first:behind]) - told
+            share = sum([self._worth[term] for term in terms]) / self._mass
             if share < _LEAST_GAP:
                 continue
             told |= terms
-            if _find(text.folded[run[0].start : run[-1].end], texts) is None:
-                said = text.original[run[0].start : run[-1].end]
-                gaps.append(Phrase(said, _FIELDS[run[0].field], share, text.sentence(run[0].start), None))
+            start, end = self._starts[first], self._ends[behind - 1]
+            if self._text.folded[start:end] not in text.folded:
+                said, field = self._text.original[start:end], self._text.field(start)
+                gaps.append(Phrase(said, field, share, self._text.sentence(start), None))
         return tuple(gaps)
 
-    def _sum(self, terms: set[int]) -> float:
-        return sum(self._worth[term] for term in sorted(terms)) / self._mass
+    def _gaps(self, parts: _Parts) -> Iterator[tuple[int, int, int]]:
+        """Runs of words not covered: what they ask for in squares of a step (a term twice where it stands twice), the
+        number of the first and the one behind the last.
+        """
+        covered = set(parts)
+        if self._translated:
+            covered |= {self._terms[self._translated[term][0]] for term in parts if term in self._translated}
+        first = behind = place = worth = 0
+        for at, term, start, end, each in self._telling:
+            if term in covered:
+                continue
+            if start != place or not worth:
+                if worth:
+                    yield worth, first, behind
+                first, worth = at, 0
+            worth += each
+            behind, place = at + 1, end
+        if worth:
+            yield worth, first, behind
 
 
-def _translated(places: Sequence[_Place], model: Model) -> dict[int, tuple[_Place, str]]:
-    """Terms that are looked for as translations, with the word they translate."""
-    if model.lexicon is None:
-        return {}
-    first = {place.word: place for place in reversed(places) if place.weight}
-    found = expanded(Counter(place.word for place in places), model.lexicon)
-    pairs = [(first[each.source], word) for word, each in found.items() if each.source in first]
-    known = model.statistics.known([word for _, word in pairs])
-    return {term_of(word): pair for pair, word in zip(pairs, known, strict=True)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """A text as it is compared and as it was written; places hold in both."""
-
-    folded: str
-    original: str
-
-    @classmethod
-    def of(cls, text: str) -> "_Field":
-        folded = fold(text)
-        return cls(folded, text if len(text) == len(folded) else folded)
-
-    def sentence(self, place: int) -> str | None:
-        """The sentence around a place, cut around it where it is long."""
-        for match in _SENTENCE.finditer(self.original):
-            if match.start() <= place < match.end():
-                sentence = match.group().strip()
-                if len(sentence) <= _EVIDENCE:
-                    return sentence
-                at = place - match.start() - (len(match.group()) - len(match.group().lstrip()))
-                start = max(0, min(at - _EVIDENCE // 3, len(sentence) - _EVIDENCE))
-                return f"…{sentence[start : start + _EVIDENCE]}…"
-        return None
-
-
-def _find(text: str, texts: Sequence[_Field]) -> _Where | None:
-    """Where a stretch of text stands first: title, keywords, body."""
-    for number, field in enumerate(texts):
-        if (at := field.folded.find(text)) >= 0:
-            return _Where(number, at, at + len(text))
-    return None
-
-
-def _find_word(word: str, texts: Sequence[_Field]) -> _Where | None:
-    """Where a word stands first, though it be written otherwise (another form of a stem, another region's word)."""
-    for number, field in enumerate(texts):
-        for token in tokens(field.folded):
-            if token.word == word:
-                return _Where(number, token.start, token.end)
-    return None
-
-
-def _widened(folded: str, start: int, end: int, other: str) -> tuple[int, int]:
-    """Widen a stretch by Chinese characters as long as it still stands in the other text, too.
-
-    It mends what segmentation cut differently on the two sides; it changes what is shown, not what counts.
-    """
-    stop = word_set("analyzer", "stop")
-
-    def widens(character: str) -> bool:
-        return is_han(character) and character not in stop
-
-    while start > 0 and widens(folded[start - 1]) and folded[start - 1 : end] in other:
-        start -= 1
-    while end < len(folded) and widens(folded[end]) and folded[start : end + 1] in other:
-        end += 1
-    return start, end
+def _weightiest(runs: Sequence[_Run], parts: _Parts, most: int) -> list[tuple[_Run, int]]:
+    """Return the weightiest runs with their parts, each term counted in one of them only; of equal ones the first."""
+    # What a run is worth only falls as its terms are used, so the first that is still worth what it was is the best.
+    waiting = [(-run.part, at) for at, run in enumerate(runs)]
+    heapify(waiting)
+    used: set[int] = set()
+    found: list[tuple[_Run, int]] = []
+    while waiting and len(found) < most:
+        worth, at = waiting[0]
+        now = sum([parts[term] for term in runs[at].terms if term not in used])
+        if now != -worth:
+            heapreplace(waiting, (-now, at))
+        elif now <= 0:
+            break
+        else:
+            heappop(waiting)
+            used.update(runs[at].terms)
+            found.append((runs[at], now))
+    return found

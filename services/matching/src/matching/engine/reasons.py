@@ -1,7 +1,6 @@
 """Why a pair fits and what is missing, in Chinese and English, as the contract carries it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -16,12 +15,10 @@ from qianqiao_contracts import (
     Visibility,
 )
 
+from matching.engine.engine import Ranked
 from matching.engine.items import Item
-from matching.engine.model import Model
-from matching.engine.phrases import Coverage, Phrase, asked
-from matching.engine.score import Score
+from matching.engine.phrases import Coverage, Phrase, asked, coverage
 from matching.engine.tables import table
-from matching.engine.vectors import result_vector
 
 _FIELDS: Final = {
     "title": ("标题", "title"),
@@ -41,48 +38,41 @@ def may_quote(need: NeedContent, result: ResultContent) -> bool:
     return need.visibility in _OPEN and result.visibility in _OPEN
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What is known of a pair beside the two texts."""
-
-    score: Score | None = None
-    alike: int = 0
-    """How many other results say almost the same (likeness.py)."""
-    model: Model | None = None
-    vector: bytes | None = None
-    """The result's vector, where it is at hand; else it is made from the text."""
-
-
 def explain(
     need: NeedContent,
     need_item: Item,
     result: ResultContent,
     result_item: Item,
     checks: tuple[ConstraintCheck, ...],
-    beside: Beside | None = None,
+    ranked: Ranked | None = None,
 ) -> tuple[tuple[MatchReason, ...], tuple[MatchGap, ...]]:
     """Return the reasons and the gaps of a pair. The shares named in the reasons add up to the coverage named first.
 
-    Where one side is not open, nothing of its text is quoted.
+    `ranked` is the result as it was ranked for the need: its score is what is explained. Without it both are analysed
+    with the shipped model. Where one side is not open, nothing of its text is quoted. Raises IndexDamagedError.
     """
-    beside = beside or Beside()
-    model = beside.model or Model.shipped()
-    vector = beside.vector or result_vector(result_item, model).vector
-    (covered,) = asked(need_item, model).coverages([vector], [result_item])
+    covered = _covered(need_item, result_item, ranked)
     quote = may_quote(need, result)
     reasons = [_summary(covered)]
-    if beside.score is not None and beside.score.cosine >= _TOPIC["least_cosine"] > covered.total:
+    if ranked is not None and ranked.score.cosine >= _TOPIC["least_cosine"] > covered.total:
         reasons.append(_SAME_TOPIC)
     if quote:
         reasons += [_phrase(phrase) for phrase in covered.phrases]
     reasons += [MatchReason(kind=kind, text_zh=zh, text_en=en) for kind, zh, en in _facets(need, result)]
     reasons += _met(checks, quote)
-    if beside.alike:
-        reasons.append(_alike(beside.alike))
+    if ranked is not None and ranked.alike:
+        reasons.append(_alike(ranked.alike))
     gaps = [_missing(phrase) for phrase in covered.missing] if quote else []
     gaps += _not_met(checks, quote)
     gaps += [MatchGap(kind=kind, text_zh=zh, text_en=en) for kind, zh, en in _facet_gaps(need, result)]
     return tuple(reasons[:_MOST]), tuple(gaps[:_MOST])
+
+
+def _covered(need: Item, result: Item, ranked: Ranked | None) -> Coverage:
+    if ranked is None or ranked.scoring is None:
+        return coverage(need, result)
+    model, vector = ranked.scoring
+    return asked(need, model, vector).coverages([ranked.vector], [result])[0]
 
 
 _SAME_TOPIC: Final = MatchReason(

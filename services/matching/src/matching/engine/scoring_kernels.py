@@ -10,41 +10,63 @@ from typing import Any, Final
 import numpy as np
 
 from matching.engine.compiling import compiled
+from matching.engine.kernels import KEY_BITS
+from matching.engine.packing import unpacked
 
 WORD, PAIR = 0, 1
 """Units: what is counted as words, and as pairs of characters."""
 COVERED, COSINE, IN_TITLE, IN_KEYWORDS, IN_BODY, REVERSE, LOCAL = range(7)
 """Sums of a unit."""
 SUMS: Final = 7
-KEYS: Final = 1 << 16
-OTHER_TERM: Final = 1 << 16
+OTHER_TERM: Final = 1 << KEY_BITS
 """Added to the key of a word that is no pair of characters, so that the two kinds have different numbers."""
-_SECTORS, _MODES, _PAIRS, _PAIR_WORDS, _WORDS, _SEGMENTS = range(6)
-COUNTS: Final = ("sectors", "modes", "pairs", "pair_words", "words", "segments")
-"""Columns of `counts`: how many 16-bit numbers of each kind a vector holds, as its header says."""
+SLOTS: Final = 1 << 13
+"""Places in which a query's keys are looked up by their lowest bits; few enough to stay at hand."""
+OWNER, UNIT, NEED, RESULT, TERM, PLACE = range(6)
+"""Columns of a hit: which of the many vectors, the unit, the codes of both sides, the term's number, and the place of
+the same term and unit of the query in what is counted by it."""
+_ROOM: Final = 1024
+_SECTORS, _MODES, _PAIRS, _PAIR_WORDS, _WORDS, _GROUPS = range(6)
+COUNTS: Final = ("sectors", "modes", "pairs", "pair_words", "words", "groups")
+"""Columns of `counts`: how many of each kind a vector holds, as its header says."""
+_KEY, _NEXT, _CODES = 0, 1, 2
 
 
 @compiled
-def codes_of(flat: Any, first: int, segments: int, terms: int, codes: Any) -> bool:  # pragma: no cover
-    """Write the code of each term; False where the segments do not say `terms` codes."""
-    at = 0
-    for segment in range(first, first + segments):
-        count = flat[segment] >> 8
-        if at + count > terms:
-            return False
-        for _ in range(count):
-            codes[at] = flat[segment] & 255
-            at += 1
-    return at == terms
+def looked_up(keys: Any, codes: Any, sections: Any) -> tuple[Any, Any]:  # pragma: no cover - compiled
+    """Return where the keys of a query are found: by lowest bits the first row, 0 if there is none, and the rows.
+
+    A row has a key, the next row with the same lowest bits, and by section the query's code + 1, 0 where it is not in
+    that section.
+    """
+    slots, rows = np.zeros(SLOTS, np.int32), np.zeros((len(keys) + 1, _CODES + 3), np.int32)
+    size, section, left = 1, 0, sections[0]
+    for at in range(len(keys)):
+        while left == 0:
+            section += 1
+            left = sections[section]
+        left -= 1
+        slot = keys[at] & (SLOTS - 1)
+        row = slots[slot]
+        while row and rows[row, _KEY] != keys[at]:
+            row = rows[row, _NEXT]
+        if row == 0:
+            row = size
+            size += 1
+            rows[row, _KEY], rows[row, _NEXT] = keys[at], slots[slot]
+            slots[slot] = row
+        rows[row, _CODES + section] = codes[at] + 1
+    return slots, rows[:size]
 
 
 @compiled
 def meet(  # noqa: C901 - one loop over everything; parted, it would be called for each key
     flat: Any,
     begins: Any,
+    ends: Any,
     counts: Any,
     slots: Any,
-    codes: Any,
+    rows: Any,
     sectors: Any,
     modes: Any,
     many_are_needs: bool,
@@ -53,13 +75,12 @@ def meet(  # noqa: C901 - one loop over everything; parted, it would be called f
 ) -> Any:  # pragma: no cover - compiled
     """Find what a query shares with each of many vectors.
 
-    `begins` are places in `flat` of each vector's first sector. `slots[key]` is a row of `codes` (0: the query has no
-    such key), which holds the query's code + 1 by section, 0 where it is not in that section.
-    Return whether all is sound; owner, unit, need's code, result's code and term of every hit, a row each; and how many
-    sectors and modes each shares.
+    `begins` are places in `flat` of each vector's first sector, `ends` where its packed keys end; `slots` and `rows`
+    are what `looked_up` returns. Return whether all is sound; the hits; and how many sectors and modes each shares.
     """
-    hits = np.empty((1024, 5), np.int32)
+    hits = np.empty((_ROOM, PLACE + 1), np.int32)
     facets = np.zeros((len(counts), 2), np.int64)
+    keys, codes = np.empty(_ROOM, np.int64), np.empty(_ROOM, np.uint8)
     used = 0
     for row in range(len(counts)):
         at = begins[row]
@@ -71,45 +92,46 @@ def meet(  # noqa: C901 - one loop over everything; parted, it would be called f
             for mode in modes:
                 facets[row, 1] += flat[place] == mode
         at += counts[row, _MODES]
-        pairs = at + counts[row, _PAIRS]
+        pairs = counts[row, _PAIRS]
         pair_words = pairs + counts[row, _PAIR_WORDS]
-        end = pair_words + counts[row, _WORDS]
-        for segment in range(end, end + counts[row, _SEGMENTS]):
-            code, stop = flat[segment] & 255, at + (flat[segment] >> 8)
-            section = int(at >= pairs) + int(at >= pair_words)
-            if stop > (pairs, pair_words, end)[section]:
-                return False, hits[:0], facets
+        terms = pair_words + counts[row, _WORDS]
+        if terms > len(keys):
+            keys, codes = np.empty(2 * terms, np.int64), np.empty(2 * terms, np.uint8)
+        if unpacked(flat, at, counts[row, _GROUPS], ends[row], keys[:terms], codes[:terms]) != terms:
+            return False, hits[:0], facets
+        for term in range(terms):
+            key = keys[term]
+            found = np.int64(slots[key & (SLOTS - 1)])
+            while found and rows[found, _KEY] != key:
+                found = np.int64(rows[found, _NEXT])
+            if found == 0:
+                continue
+            if used + 4 > len(hits):
+                more = np.empty((2 * len(hits), PLACE + 1), np.int32)
+                more[:used] = hits[:used]
+                hits = more
             # Of a result, pairs meet the need's pairs and its words that are pairs; of a need, both meet pairs.
+            section = int(term >= pairs) + int(term >= pair_words)
             first = 2 if section == 2 else 0
             last = 2 if section == 0 and not many_are_needs else first + 1
             if section == 1 and not many_are_needs:
                 last = first
-            for place in range(at, stop):
-                slot = slots[flat[place]]
-                if slot == 0:
+            for table in range(first, last):
+                held = rows[found, _CODES + table]
+                if held == 0:
                     continue
-                if used + 2 > len(hits):
-                    more = np.empty((2 * len(hits), 5), np.int32)
-                    more[:used] = hits[:used]
-                    hits = more
-                key = flat[place]
-                for table in range(first, last):
-                    held = codes[slot, table]
-                    if held == 0:
-                        continue
-                    need, result = (code, held - 1) if many_are_needs else (held - 1, code)
-                    hits[used, 0], hits[used, 2], hits[used, 3] = row, need, result
-                    hits[used, 1] = PAIR if section == 0 and table == 0 else WORD
-                    hits[used, 4] = key + OTHER_TERM if section == 2 else key
+                need, result = (codes[term], held - 1) if many_are_needs else (held - 1, codes[term])
+                hits[used, OWNER], hits[used, NEED], hits[used, RESULT] = row, need, result
+                hits[used, UNIT] = PAIR if section == 0 and table == 0 else WORD
+                hits[used, TERM] = key + OTHER_TERM if section == 2 else key
+                hits[used, PLACE] = found << 2 | int(section == 2) << 1 | hits[used, UNIT]
+                used += 1
+                if section == 2 and need & also_pair:
+                    hits[used] = hits[used - 1]
+                    hits[used, UNIT] = PAIR
+                    hits[used, NEED] = min(need >> 2 & 31, most_level) << 2 | need & 3
+                    hits[used, PLACE] = found << 2 | 2 | PAIR
                     used += 1
-                    if section == 2 and need & also_pair:
-                        hits[used] = hits[used - 1]
-                        hits[used, 1] = PAIR
-                        hits[used, 2] = min(need >> 2 & 31, most_level) << 2 | need & 3
-                        used += 1
-            at = stop
-        if at != end:
-            return False, hits[:0], facets
     return True, hits[:used], facets
 
 
@@ -149,18 +171,15 @@ def add_up(
     """
     sums = np.zeros((pairs, 2, SUMS), np.int64)
     held = np.ones(len(hits), np.int64)
-    if not alone:
-        order = np.argsort(hits[:, 1].astype(np.int64) * (4 * KEYS) + hits[:, 4])
-        begin = 0
-        for at in range(1, len(order) + 1):
-            same = at < len(order) and (hits[order[at], 1:5:3] == hits[order[begin], 1:5:3]).all()
-            if not same:
-                for place in range(begin, at):
-                    held[order[place]] = at - begin
-                begin = at
+    if not alone and len(hits):
+        having = np.zeros(hits[:, PLACE].max() + 1, np.int64)
+        for hit in range(len(hits)):
+            having[hits[hit, PLACE]] += 1
+        for hit in range(len(hits)):
+            held[hit] = having[hits[hit, PLACE]]
     many = 1 if alone else pairs
     for hit in range(len(hits)):
-        owner, unit, need, result = hits[hit, 0], hits[hit, 1], hits[hit, 2], hits[hit, 3]
+        owner, unit, need, result = hits[hit, OWNER], hits[hit, UNIT], hits[hit, NEED], hits[hit, RESULT]
         worth = squares[need >> 2 & 31]
         asked = worth * (need & 3)
         row = owner if len(lengths) > 1 else 0
@@ -183,7 +202,7 @@ def word_parts(
     """Return what each hit adds to its pair's coverage, counted like COVERED."""
     parts = np.zeros(len(hits), np.int64)
     for hit in range(len(hits)):
-        row, unit, need, result = hits[hit, 0], hits[hit, 1], hits[hit, 2], hits[hit, 3]
+        row, unit, need, result = hits[hit, OWNER], hits[hit, UNIT], hits[hit, NEED], hits[hit, RESULT]
         steps = saturation(lengths[row, unit], flat[unit], slope[unit], field_worth, result, k1, share_steps)
         parts[hit] = squares[need >> 2 & 31] * (need & 3) * steps
     return parts

@@ -6,6 +6,7 @@ items cost no memory of this process and no time at its start.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,15 +25,20 @@ class _Fresh:
     """Items that the index does not show yet, with the few postings that finding them takes."""
 
     items: dict[str, Entry] = field(default_factory=dict)
-    postings: dict[str, dict[str, None]] = field(default_factory=dict)
+    postings: defaultdict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+    waiting: list[Entry] = field(default_factory=list)
+    """Those without postings: nobody searched since they came. Nobody does while an index is built."""
 
     def put(self, entry: Entry) -> None:
         self.items[entry.id] = entry
         if entry.is_open:
-            for term in entry.terms:
-                self.postings.setdefault(term, {})[entry.id] = None
+            self.waiting.append(entry)
 
     def search(self, terms: Mapping[str, float], most: int) -> list[Entry]:
+        for entry in self.waiting:
+            for term in entry.terms:
+                self.postings[term][entry.id] = None
+        self.waiting.clear()
         scores: dict[str, float] = {}
         for term, weight in terms.items():
             for id in self.postings.get(term, ()):
@@ -177,12 +183,11 @@ class Shelf:
         return Entry(id, versions, True, made.found_by, made.vector)
 
     def bulk(self) -> Bulk:
-        """Return what analyses many items for `prepare`; the caller closes it."""
+        """Return what analyses many items for `expect`; the caller closes it."""
         return Bulk(self._analyse, self._model)
 
-    async def prepare(self, items: Sequence[Item], bulk: Bulk) -> None:
-        """Have these analysed before `entry` asks for them; what was prepared before and not asked for is dropped."""
-        made = await bulk.made(items)
+    def expect(self, items: Sequence[Item], made: Sequence[Made]) -> None:
+        """Have these at hand for `entry`, as `bulk` made them; what was expected before is dropped."""
         self._ahead = {item.id: (item, each) for item, each in zip(items, made, strict=True)}
 
     def put(self, entry: Entry) -> None:

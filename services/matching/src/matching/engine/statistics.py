@@ -138,7 +138,14 @@ class Statistics:
             pair_level = level_of(self.pair_weight(word))
             return Word(pair_key(word), level_of(weight) if pair_level else 0, True, pair_level, hash, searched)
         level = level_of(weight)
-        return Word(hash >> 16, level, False, 0 if written_in_han else min(level, PAIR_MOST_LEVEL), hash, searched)
+        return Word(
+            hash >> (32 - kernels.KEY_BITS),
+            level,
+            False,
+            0 if written_in_han else min(level, PAIR_MOST_LEVEL),
+            hash,
+            searched,
+        )
 
     def known(self, words: Sequence[str]) -> list[Word]:
         """Return what is known of words; their weights are left out (0)."""

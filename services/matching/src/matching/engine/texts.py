@@ -15,7 +15,7 @@ import rjieba
 from matching.engine import folding, kernels
 from matching.engine.analyzer import HAN, LATIN, RUN_LIMIT, TEXT_LIMIT, fold, stem
 from matching.engine.items import Item
-from matching.engine.kernels import POINT_BITS, A, B, Points
+from matching.engine.kernels import KEY_BITS, POINT_BITS, A, B, Points
 from matching.engine.tables import word_set
 
 _NOT_HAN: Final = re.compile(rf"[^{HAN}]+")
@@ -52,8 +52,8 @@ def pair_of(code: int) -> str:
 
 
 def pair_key(pair: str) -> int:
-    """Return the 16-bit hash of a pair."""
-    return ((ord(pair[0]) * A + ord(pair[1]) * B) & 0xFFFFFFFF) >> 16
+    """Return the hash of a pair, KEY_BITS long."""
+    return ((ord(pair[0]) * A + ord(pair[1]) * B) & 0xFFFFFFFF) >> (32 - KEY_BITS)
 
 
 def _becomes() -> Points:
@@ -89,8 +89,14 @@ _USUAL: Final = (
 )
 _HAN_AS_IT_IS: Final = ((0x3400, 0x4DC0), (0x4E00, 0xA000))
 _BECOMES: Final = _becomes()
+
+
+def _begin_code(beginning: str) -> int:
+    return pair_code(beginning) << POINT_BITS | (ord(beginning[2]) if beginning[2:] else 0)
+
+
 _BEGINS: Final = np.array(
-    sorted(map(pair_code, (form for form in folding.exchanged_beginnings() if len(form) == 2))), dtype=np.int64
+    sorted(_begin_code(beginning) for beginning in folding.exchanged_beginnings()), dtype=np.int64
 )
 
 
@@ -130,6 +136,17 @@ class Text:
         """Where the second and the third field begin among the points."""
         keywords = len(self.fields[0]) + 1
         return keywords, keywords + len(self.fields[1]) + 1
+
+
+def folded_together(text: str) -> str | None:
+    """Return fields folded that have line breaks between them; None where they have to be folded one by one.
+
+    They have not where each character is folded by itself and no word is exchanged. Places are the same then.
+    """
+    if len(text) > TEXT_LIMIT:
+        return None  # one of the fields may be longer than what is read
+    points = _points(text)
+    return _string(points) if kernels.folded(points, _BECOMES, _BEGINS) else None
 
 
 def _points(text: str) -> Points:

@@ -209,7 +209,7 @@ class _Translated:
     def beside(self, group: Integers) -> Integers:
         """Return the terms of a need with the translations; what it says itself goes before."""
         own = set((group >> 8).tolist())
-        terms = (section << 24 | key << 8 | code for (section, key), code in self._codes.items())
+        terms = (section << (8 + kernels.KEY_BITS) | key << 8 | code for (section, key), code in self._codes.items())
         return np.concatenate([group, [term for term in terms if term >> 8 not in own]]).astype(np.int64)
 
 

@@ -30,7 +30,7 @@ class Word(NamedTuple):
     """What is known of a word. Levels are weights in steps, 0 for what says too little to count."""
 
     key: int
-    """16-bit hash; that of the pair for a word of two Chinese characters."""
+    """Hash, KEY_BITS long; that of the pair for a word of two Chinese characters."""
     level: int
     is_pair: bool
     """Whether it is a word of two Chinese characters, found in a result wherever the two stand side by side."""

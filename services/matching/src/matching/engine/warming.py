@@ -6,6 +6,7 @@ seconds. A service does the same at its start, before it consumes or answers any
 
 from matching.engine.items import Item
 from matching.engine.model import Model
+from matching.engine.phrases import coverage
 from matching.engine.score import score_needs, score_results
 from matching.engine.vectors import need_vector, result_vector
 
@@ -17,6 +18,7 @@ def warm_up(model: Model | None = None) -> None:
     need, result = need_vector(item, model).vector, result_vector(item, model).vector
     score_results(need, [result, result], model)
     score_needs([need, need], result, model)
+    coverage(item, item, model)
 
 
 if __name__ == "__main__":

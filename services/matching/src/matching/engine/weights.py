@@ -65,6 +65,7 @@ def bigram_weight(pair: str) -> float:
     return max(_LEAST, value)
 
 
+@lru_cache(maxsize=_CACHE)
 def is_known(word: str) -> bool:
     """Tell whether a person would recognise the word: the segmenter knows it, and did not guess it."""
     return not is_han(word) or bool(rjieba.has_word(word))

@@ -60,7 +60,7 @@ class EngineFits:
 def _fits(pairs: Iterable[tuple[Copy[NeedContent], Copy[ResultContent], Ranked]]) -> Iterable[Fit]:
     for need, result, ranked in pairs:
         # A listing that others may not see says nothing here: that there is a partner for it would tell of it.
-        if may_quote(need.content, result.content) and Pair.of(need, result, ranked.score).is_admissible:
+        if may_quote(need.content, result.content) and Pair.of(need, result, ranked).is_admissible:
             for party in result.content.parties:
                 yield Fit(
                     need=need.id,

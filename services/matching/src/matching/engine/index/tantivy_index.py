@@ -11,20 +11,19 @@ commit points to; that is the same promise.
 import asyncio
 import json
 import os
-import re
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import batched, pairwise
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import tantivy
 
+from matching.engine.index import tantivy_documents as documents
 from matching.engine.index.checks import check_files
 from matching.engine.index.port import Entry, Held, IndexDamagedError, NotTheWriterError
 from matching.engine.index.records import Mark, Records, encode
@@ -44,26 +43,6 @@ _PROBES: Final = 8
 """Items whose ids give the same number stand at the next ones; a 63-bit number needs one step once in a lifetime."""
 
 
-def _schema() -> tantivy.Schema:
-    builder = tantivy.SchemaBuilder()
-    builder.add_integer_field("key", stored=False, indexed=True)
-    builder.add_text_field("body", stored=False, tokenizer_name="whitespace", index_option="freq")
-    builder.add_text_field("mark", stored=False, tokenizer_name="raw", index_option="basic")
-    builder.add_integer_field("at", stored=False, indexed=False, fast=True)
-    return builder.build()
-
-
-_SCHEMA: Final = _schema()
-_MARK: Final = "mark"
-_LACKING: Final = re.compile(r"os error (12|13|23|24|28)\b")
-"""No memory, no right, too many files (two ways), no room: POSIX numbers as tantivy tells them."""
-
-
-def key_of(id: str) -> int:
-    """Return the number by which an id is looked up: a third of the room that the text would take."""
-    return int.from_bytes(blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest()) >> 1
-
-
 @dataclass(frozen=True, slots=True)
 class _View:
     """One commit as it is read: never changed, replaced as a whole."""
@@ -71,6 +50,7 @@ class _View:
     searcher: tantivy.Searcher
     mark: Mark
     mark_at: int
+    often: documents.Often
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +81,7 @@ class TantivyIndex:
     @classmethod
     def in_memory(cls) -> Self:
         """Make an empty index that ends with the process."""
-        index, records = tantivy.Index(_SCHEMA), Records.in_memory()
+        index, records = tantivy.Index(documents.SCHEMA), Records.in_memory()
         writer = _begin(index, records)
         opened = cls(index, records, path=None, writes=True)
         opened._writer = writer
@@ -113,7 +93,7 @@ class TantivyIndex:
         path.mkdir(parents=True)
         Records.create(path / RECORDS)
         records = Records.open(path / RECORDS, writes=True)
-        _begin(tantivy.Index(_SCHEMA, path=str(path)), records).wait_merging_threads()
+        _begin(tantivy.Index(documents.SCHEMA, path=str(path)), records).wait_merging_threads()
         records.close()
         write_whole(path / ABOUT, _about(baked))  # last: a directory without it was never finished
         return cls.open(path, writes=True)
@@ -125,8 +105,8 @@ class TantivyIndex:
         check_files(path)
         records = Records.open(path / RECORDS, writes=writes)
         try:
-            with _trusting():
-                index = tantivy.Index(_SCHEMA, path=str(path))
+            with documents.trusting():
+                index = tantivy.Index(documents.SCHEMA, path=str(path))
             opened = cls(index, records, path=path, writes=writes)
             if writes:
                 records.cut(opened._view.mark.end)
@@ -164,21 +144,13 @@ class TantivyIndex:
         return self._view.mark.end
 
     async def search(self, terms: Mapping[str, float], most: int) -> Sequence[Held]:
-        """See the port. Built from terms, never parsed; `count=False` keeps block-max pruning on."""
+        """See the port."""
         if not terms or most < 1:
             return []
         view = self._view
         self._records.see(view.mark.end)
-        query = tantivy.Query.boolean_query(
-            [
-                (
-                    tantivy.Occur.Should,
-                    tantivy.Query.boost_query(tantivy.Query.term_query(_SCHEMA, "body", term, "freq"), boost),
-                )
-                for term, boost in terms.items()
-            ]
-        )
-        return self._records.read(_places(view.searcher, query, most))
+        query = documents.query_of(terms, view.mark.items, view.often)
+        return self._records.read(documents.places(view.searcher, query, most))
 
     async def get(self, ids: Sequence[str]) -> Mapping[str, Held]:
         """See the port."""
@@ -222,25 +194,25 @@ class TantivyIndex:
     # ---- reading ----------------------------------------------------------------------------------------------------
 
     def _committed(self) -> _View:
-        with _trusting():
+        with documents.trusting():
             self._index.reload()
             searcher = self._index.searcher()
-        marks = _places(searcher, tantivy.Query.term_query(_SCHEMA, "mark", _MARK, "basic"), 2)
+        marks = documents.marks(searcher)
         if len(marks) != 1:
             raise IndexDamagedError(f"{len(marks)} marks instead of one")
         mark = self._records.read_mark(marks[0])
         if searcher.num_docs != mark.items + 1:
             raise IndexDamagedError(f"{searcher.num_docs - 1} documents instead of {mark.items}")
-        return _View(searcher, mark, marks[0])
+        return _View(searcher, mark, marks[0], documents.Often(searcher))
 
     def _reload(self) -> None:
         with self._writing:
             self._view = self._committed()
 
     def _held(self, view: _View, id: str) -> Held | None:
-        key = key_of(id)
+        key = documents.key_of(id)
         for step in range(_PROBES):
-            places = _keyed(view.searcher, key + step)
+            places = documents.keyed(view.searcher, key + step)
             if not places:
                 return None
             (held,) = self._records.read(places)
@@ -275,26 +247,26 @@ class TantivyIndex:
                 else:
                     waste += self._records.length_at(place.at)
                     writer.delete_documents_by_term("key", place.key)
-                writer.add_document(_document(entry, place.key, at))
+                writer.add_document(documents.document(entry, place.key, at))
             time.sleep(0)
         said = Mark(before.mark.position if position is None else position, items, waste)
         at, _ = self._records.append_mark(said)
         self._records.sync()
-        writer.delete_documents_by_term("mark", _MARK)
-        writer.add_document(_mark_document(at))
+        writer.delete_documents_by_term("mark", documents.MARK)
+        writer.add_document(documents.mark_document(at))
         writer.commit()
         self._view = self._committed()
 
     def _standing(self, view: _View, ids: Sequence[str]) -> dict[str, _Place] | None:
         """Where the items of a batch are to stand, looked up together; None where numbers of ids meet."""
-        keys = {key_of(id): id for id in ids}
+        keys = {documents.key_of(id): id for id in ids}
         asked = [key for key in keys if self._may_stand(key)]
         if len(keys) < len(ids) or any(later - key < _PROBES for key, later in pairwise(sorted(keys))):
             return None
         places = {id: _Place(key, None) for key, id in keys.items()}
         for some in batched(asked, _LOOKED_UP, strict=False):
-            query = tantivy.Query.term_set_query(_SCHEMA, "key", list(some))
-            found = _places(view.searcher, query, len(some) + 1)
+            query = documents.query_of_keys(some)
+            found = documents.places(view.searcher, query, len(some) + 1)
             for held, at in zip(self._records.read(found), found, strict=True):
                 place = places.get(held.id)
                 if place is None or place.at is not None:  # that of another item, or damage: let it be looked into
@@ -316,11 +288,11 @@ class TantivyIndex:
 
     def _place(self, view: _View, id: str, taken: dict[int, str]) -> _Place:
         """Where an item of the batch is to stand; `taken` are the numbers given to others of the batch."""
-        key = key_of(id)
+        key = documents.key_of(id)
         for step in range(_PROBES):
             if taken.get(key + step, id) != id:
                 continue
-            places = _keyed(view.searcher, key + step)
+            places = documents.keyed(view.searcher, key + step)
             if not places or self._records.read(places)[0].id == id:
                 taken[key + step] = id
                 return _Place(key + step, places[0] if places else None)
@@ -393,61 +365,6 @@ def _begin(index: tantivy.Index, records: Records) -> tantivy.IndexWriter:
     at, _ = records.append_mark(Mark(None, 0, 0))
     records.sync()
     writer = index.writer(heap_size=_HEAP, num_threads=1)
-    writer.add_document(_mark_document(at))
+    writer.add_document(documents.mark_document(at))
     writer.commit()
     return writer
-
-
-def _mark_document(at: int) -> tantivy.Document:
-    document = tantivy.Document()
-    document.add_text("mark", _MARK)
-    document.add_integer("at", at)
-    return document
-
-
-def _document(entry: Entry, key: int, at: int) -> tantivy.Document:
-    document = tantivy.Document()
-    document.add_integer("key", key)
-    document.add_integer("at", at)
-    if entry.is_open and entry.terms:
-        terms = list(entry.terms)  # in any order: positions are not kept
-        for term, count in entry.terms.items():
-            if count > 1:
-                terms += [term] * (count - 1)
-        document.add_text("body", " ".join(terms))
-    return document
-
-
-def _keyed(searcher: tantivy.Searcher, key: int) -> list[int]:
-    places = _places(searcher, tantivy.Query.term_query(_SCHEMA, "key", key, "basic"), 2)
-    if len(places) > 1:
-        raise IndexDamagedError(f"two documents stand at {key}")
-    return places
-
-
-def _places(searcher: tantivy.Searcher, query: tantivy.Query, most: int) -> list[int]:
-    """Where the records of the best hits stand, best first."""
-    with _trusting():
-        hits = searcher.search(query, limit=most, count=False).hits
-        places: list[Any] = searcher.fast_field_values("at", [address for _, address in hits])
-    if None in places:
-        raise IndexDamagedError("a document without its place")
-    return places
-
-
-@contextmanager
-def _trusting() -> Iterator[None]:
-    """What tantivy cannot read is damage; it says so by errors, and where it did not expect it by a panic.
-
-    What the machine lacks (files, memory, rights) is no damage and comes as OSError.
-    """
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        if _LACKING.search(str(error)):
-            raise OSError(str(error)) from error
-        raise IndexDamagedError(str(error)) from error
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        raise IndexDamagedError(f"tantivy stopped: {error}") from error
