@@ -195,8 +195,9 @@ async def test_a_better_result_takes_the_place_of_an_unanswered_proposal(service
         offered = result("甲烷传感器", summary, "precision_instruments", "甲烷", party=f"party-{number}")
         return variant(offered, number)
 
+    said = "可调谐半导体激光吸收光谱甲烷传感器，抗潮湿、不中毒、响应快，适合燃气管网巡检和微量泄漏检测。"
     for number in range(5):
-        await service.deliver(offer(number, "可调谐半导体激光吸收光谱甲烷传感器。"), subject=f"result-{number}")
+        await service.deliver(offer(number, said), subject=f"result-{number}")
     await service.deliver(NEEDS[GAS], subject=GAS)
     assert len(pairs(await service.published(), "MatchProposed")) == 5
     better = RESULTS[GAS_RESULT]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matching.fit.judging import Judged, report, threshold
+from matching.fit.judging import Judged, bands, report, threshold
 from matching.fit.listwise import fit_order
 from matching.fit.logistic import Prior, fit, log_loss
 from matching.fit.wilson import lower_bound
@@ -105,6 +105,16 @@ def test_the_threshold_rises_until_needs_without_a_fit_get_nothing() -> None:
     assert threshold(some, 0.8) == 0.3
     assert threshold(some, 0.8, abstention=0.9) == 0.9
     assert report(some, {"部分": 0.9}, 0.1).abstention["a"] == 1.0
+
+
+def test_a_threshold_that_breaks_the_promise_gives_no_bands() -> None:
+    sure = [judged("a", 0.95, True) for _ in range(300)]
+    unsure = [judged("a", 0.5, at % 2 == 0) for at in range(300)]
+    assert bands([*sure, *unsure], 0.45) is None, "three of four are right"
+    assert bands([*sure, *unsure], 0.6) == {"部分": 0.6, "较": 0.95, "高度": 0.95}
+    assert bands(sure, 0.97) is None, "nothing is proposed"
+    loud = [judged("a", 0.95, True, 0.9) for _ in range(300)]
+    assert bands(loud, 0.6) is None, "needs without a fit get a proposal"
 
 
 def test_a_report_counts_each_proposal_in_one_band() -> None:

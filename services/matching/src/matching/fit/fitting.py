@@ -21,10 +21,9 @@ from matching.fit.problem import FitError
 
 _FIT: Final = table("fit")
 _PAIRS: Final = _FIT["pairs"]
-_ROUNDS: Final = 3
+_TARGETS: Final = _FIT["targets"]
+_ROUNDS: Final = 2
 """What is relative to the best depends on what would be proposed, hence on the calibration: soon nothing moves."""
-_STEPS: Final = 12
-"""Thresholds tried until one keeps the promise."""
 _HASHES: Final = 1 << 32
 
 type Say = Callable[[str, str], None]
@@ -93,40 +92,31 @@ def learn(
         say(f"拟合系数 {number}/{_ROUNDS}", f"fitting coefficients {number}/{_ROUNDS}")
         calibration = _fitted(learnt, calibration, present, version)
         say(f"按 {_PAIRS['folds']} 折交叉选定门槛", f"choosing thresholds over {_PAIRS['folds']} folds")
-        calibration = replace(calibration, bands=_settled(_folds(learnt, calibration, present), calibration.bands))
+        calibration = replace(calibration, bands=_settled(_folds(learnt, calibration, present)))
     say("在留出的数据上与现行模型比较", "comparing with the present model on what was held back")
     compared = held if before is None else split(enough(before))[1]
     return Outcome(calibration, judge(held, calibration), judge(compared, present), len(learnt), len(held))
 
 
-def _settled(folds: Sequence[tuple[Calibration, Sequence[Case]]], bands: Mapping[str, float]) -> Mapping[str, float]:
+def _settled(folds: Sequence[tuple[Calibration, Sequence[Case]]]) -> Mapping[str, float]:
     """Return thresholds that keep the promise when they are in force themselves.
 
-    What a result is compared with is what may be proposed beside it. So a threshold that was found while another one
-    was in force moves the very probabilities it was found among: it is raised until it holds.
+    What a result is compared with is what may be proposed beside it, so each threshold tried moves the probabilities
+    that it is tried on. The least that keeps the promise counts. Raises FitError for none.
     """
-
-    def found(in_force: Mapping[str, float]) -> dict[str, float]:
-        return _bands([_judged(case, replace(each, bands=in_force)) for each, some in folds for case in some])
-
-    bands = found(bands)
-    for _ in range(_STEPS):
-        others = found(bands)
-        if min(others.values()) <= min(bands.values()):
-            break
-        bands = others
-    return bands
-
-
-def _bands(judged: Sequence[Judged]) -> dict[str, float]:
-    least = judging.bands(judged)
-    if least is None:
-        raise FitError(
-            "no-threshold",
-            f"没有任何门槛能保证精确率 {_FIT['targets']['precision']:.0%}，模型未写出。",
-            f"No threshold keeps a precision of {_FIT['targets']['precision']:.0%}; no model was written.",
-        )
-    return least
+    tried = [
+        _TARGETS["from"] + step * _TARGETS["step"] for step in range(int((1 - _TARGETS["from"]) / _TARGETS["step"]))
+    ]
+    for least in tried:
+        in_force = {judging.LOWEST_BAND: round(least, 4)}
+        judged = [_judged(case, replace(each, bands=in_force)) for each, some in folds for case in some]
+        if (found := judging.bands(judged, in_force[judging.LOWEST_BAND])) is not None:
+            return found
+    raise FitError(
+        "no-threshold",
+        f"没有任何门槛能保证精确率 {_TARGETS['counted']:.0%}，模型未写出。",
+        f"No threshold keeps a precision of {_TARGETS['counted']:.0%}; no model was written.",
+    )
 
 
 def judge(cases: Sequence[Case], calibration: Calibration) -> Report:

@@ -150,10 +150,11 @@ def _rounded_down(probability: float) -> float:
     return int(probability * 10**_DIGITS) / 10**_DIGITS
 
 
-def bands(judged: Sequence[Judged]) -> dict[str, float] | None:
-    """Return the least probability of each band, None where no threshold keeps the promise of the lowest."""
-    propose = threshold(judged, _TARGETS["precision"], counted=_TARGETS["counted"], abstention=_TARGETS["abstention"])
-    if propose is None:
+def bands(judged: Sequence[Judged], propose: float) -> dict[str, float] | None:
+    """Return the least probability of each band, the lowest from `propose` on; None where that breaks the promise."""
+    kinds = [_Kind.of(some) for some in kinds_of(judged).values()]
+    promised = (_TARGETS["precision"], _TARGETS["counted"], _TARGETS["abstention"])
+    if not kinds[-1].proposes(propose) or not all(kind.holds(propose, *promised) for kind in kinds):
         return None
     least, floor = {LOWEST_BAND: propose}, propose
     for name, target in sorted(_TARGETS["bands"].items(), key=lambda band: band[1]):
