@@ -8,6 +8,7 @@ wait for each other.
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 
 import structlog
 import uvloop
@@ -22,9 +23,10 @@ from qianqiao_chassis.store.client import Store
 from qianqiao_chassis.telemetry import setup_telemetry
 from qianqiao_chassis.wiring import Wiring
 
+from matching.embedding import wiring as embedding
 from matching.engine.bulk import stand_back
 from matching.engine.engine import Engine
-from matching.indexing import followers, indexes
+from matching.indexing import Indexes, followers, indexes
 from matching.settings import MatchingSettings
 
 _SERVICE = "matching"
@@ -69,11 +71,33 @@ async def _work(settings: MatchingSettings) -> int:
         wiring = Wiring(_SERVICE, store, clock)
         engine = Engine.closed()
         chassis = Chassis(_SERVICE, settings, clock, wiring)
-        _, _, needs, results = followers(chassis, engine)
-        kept = indexes(chassis, engine, (needs, results), may_write=True)
+        kept = _compose(chassis, engine)
         await wiring.ensure_indexes()
         await kept.start()
+        beside = [asyncio.ensure_future(work()) for work in chassis.background_work.values()]
         log.info("index writer at work", directory=settings.index_dir)
         await stopped.wait()
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        for hook in reversed(chassis.stop_hooks):
+            await hook()
         await kept.stop()
     return 0
+
+
+def _compose(chassis: Chassis[MatchingSettings], engine: Engine) -> Indexes:
+    """Wire what follows the store into the indexes, vectors of a language model among it, as the service does."""
+    vectors = embedding.compose(chassis)
+    needs, results, followed_needs, followed_results = followers(
+        chassis, engine, (None, None) if vectors is None else (vectors.needs, vectors.results)
+    )
+    kept = indexes(chassis, engine, (followed_needs, followed_results), may_write=True)
+
+    async def arrived(of_needs: Sequence[str], of_results: Sequence[str]) -> None:
+        await followed_needs.attach(of_needs)
+        await followed_results.attach(of_results)
+
+    if vectors is not None:
+        embedding.follow(chassis, vectors, (needs, results), arrived, lambda: kept.build_anew("space"))
+    return kept
