@@ -144,7 +144,9 @@ def test_needs_in_another_language_are_titles_asked_of_what_has_no_english() -> 
 
 
 def test_a_lexicon_is_learnt_without_the_fold_it_is_asked_about() -> None:
-    pairs = {f"r{number}": (Pair("轴承", "bearing"), Pair(f"磨损{number}", "wear")) for number in range(20)}
+    pairs: dict[str, tuple[Pair, ...]] = {
+        f"r{number}": (Pair("轴承", "bearing"), Pair(f"磨损{number}", "wear")) for number in range(20)
+    }
     pairs["only"] = (Pair("阀门", "valve"),)
     lexicons = Lexicons(pairs)
     assert (lexicons.count, lexicons.are_enough) == (41, False)
