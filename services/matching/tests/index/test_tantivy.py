@@ -1,7 +1,11 @@
 """The index on tantivy, in memory and on disk."""
 
 import asyncio
+import json
 import random
+import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -174,3 +178,45 @@ async def test_of_a_large_index_common_terms_are_searched_for_only_where_rare_on
     assert [held.id for held in await index.search(asked, 50)] == ["all"]
     assert len(await index.search({"common": 1.0, "rare1": 1.0}, 50)) == 41
     assert await index.search({"unknown": 1.0}, 50) == []
+
+
+_ENDS_WHILE_MERGING = """
+import asyncio, os, random, sys
+from pathlib import Path
+from matching.engine.index.port import Entry, Versions
+from matching.engine.index.tantivy_index import TantivyIndex
+
+def made(number, version):
+    terms = {f"w{random.randrange(5_000)}": 1 for _ in range(60)}
+    return Entry(f"r{number}", Versions(version, 0), True, terms, b"v")
+
+async def main(path):
+    index = TantivyIndex.create(path, "baked")
+    for first in range(0, 21_000, 3_000):
+        await index.write([made(number, 1) for number in range(first, first + 3_000)], None)
+    await index.write([made(first + 1, 2) for first in range(0, 21_000, 6_000)], None)
+    os._exit(0)  # the eight segments are about to be merged
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+async def test_the_first_change_after_opening_is_not_lost_in_a_merge(tmp_path: Path) -> None:
+    for attempt in range(5):
+        begun = tmp_path / f"begun{attempt}"
+        subprocess.run([sys.executable, "-c", _ENDS_WHILE_MERGING, str(begun)], check=True, timeout=120)
+        segments = len(json.loads((begun / "meta.json").read_text())["segments"])
+        if segments >= 8:
+            break
+    else:
+        pytest.fail("merged each time before the process ended: nothing is tested")
+    for number in range(0, 21_000, 1_500):
+        copy = tmp_path / f"copy{number}"
+        shutil.copytree(begun, copy)
+        index = TantivyIndex.open(copy, writes=True)
+        await index.write([entry(f"r{number}", ["焊接"], content=3)], None)
+        await index.close()  # waits for the merge
+        reopened = TantivyIndex.open(copy, writes=False)  # raises where there is one document too many
+        assert reopened.size == 21_000
+        assert await found(reopened, "焊接") == [f"r{number}"]
+        await reopened.close()

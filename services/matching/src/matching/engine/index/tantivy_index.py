@@ -302,6 +302,7 @@ class TantivyIndex:
         if self._writer is None:
             try:
                 self._writer = self._index.writer(heap_size=_HEAP, num_threads=1)
+                documents.spend_first_operation(self._writer)
             except ValueError as error:
                 if "LockBusy" in str(error):
                     raise NotTheWriterError("another process writes this index") from error
