@@ -32,12 +32,14 @@ _PLACE: Final = 4
 """A bit's number shifted by so much is its place; floor division, as Python has it, takes several times as long."""
 _BIT: Final = _PART - 1
 _KEY: Final = (1 << KEY_BITS) - 1
+_MOST_LOW: Final = 17
+"""A rest that begins with the last bit of one number must end with the next one."""
 
 
 def _low_bits() -> Integers:
     """By number of keys: bits of a gap that are written as they are. 0.69 of the mean gap is the best divisor."""
-    low = [0] + [max(0, int(0.69 * (1 << KEY_BITS) / keys).bit_length() - 1) for keys in range(1, RUN + 1)]
-    return np.array(low, dtype=np.int64)
+    best = [0] + [max(0, int(0.69 * (1 << KEY_BITS) / keys).bit_length() - 1) for keys in range(1, RUN + 1)]
+    return np.minimum(np.array(best, dtype=np.int64), _MOST_LOW)
 
 
 LOW: Final = _low_bits()
