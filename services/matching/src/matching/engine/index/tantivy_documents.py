@@ -1,5 +1,6 @@
 """What tantivy holds of an item, how it is found there, and what tantivy says of damage."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -99,13 +100,14 @@ def query_of(terms: Mapping[str, float], documents: int, often: Often) -> tantiv
 
 
 def _searched(terms: Mapping[str, float], documents: int, often: Often) -> Mapping[str, float]:
-    """The terms worth searching for: in a large index, of the common ones only as many as few rare ones ask for.
+    """The terms worth searching for: of a large index the heaviest, of these common ones only where few rare ones are.
 
     What is searched takes as long as all its terms together stand in documents, and the commonest take most of it.
     """
     if documents < _LARGE["from"]:
         return terms
-    found = [term for term in terms if often[term]]
+    most = math.ceil(_LARGE["heaviest"] * len(terms))
+    found = [term for term in sorted(terms, key=terms.__getitem__, reverse=True)[:most] if often[term]]
     rarest = set(sorted(found, key=often.__getitem__)[: _LARGE["least"]])
     common = documents * _LARGE["common"]
     return {term: terms[term] for term in found if often[term] <= common or term in rarest}
