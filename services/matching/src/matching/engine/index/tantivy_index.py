@@ -315,7 +315,8 @@ class TantivyIndex:
         if writer is not None:
             with suppress(Exception):
                 writer.rollback()
-        del writer
+            with suppress(Exception):
+                writer.wait_merging_threads()  # gives up the lock: the error on its way holds the writer
         with suppress(OSError):
             self._records.cut(end)
 
