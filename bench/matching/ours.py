@@ -15,6 +15,7 @@ from matching.engine.items import Item
 from matching.engine.model import Model
 from matching.engine.phrases import asked
 from matching.engine.vectors import result_vector
+from matching.follower import BUILD_SETTLES
 
 from bench.matching.corpus import Corpus
 
@@ -62,15 +63,19 @@ class Ours:
         """Start the processes that analyse."""
         await self.bulk.made([self.corpus.result(number) for number in range(BATCH)])
 
+    async def build(self, numbers: Iterable[int]) -> None:
+        """Take in these results, as many with each commit as the service does where it builds an index anew."""
+        await self.take_items((self.corpus.result(number) for number in numbers), batch=BUILD_SETTLES)
+
     async def take(self, numbers: Iterable[int], revision: int = 0) -> None:
         """Take in these results, or revisions of them, a thousand with each commit; the position names the last."""
         await self.take_items((self.corpus.result(number, revision) for number in numbers), revision)
 
-    async def take_items(self, items: Iterable[Item], revision: int = 0) -> None:
+    async def take_items(self, items: Iterable[Item], revision: int = 0, *, batch: int = BATCH) -> None:
         """The same of results that are there."""
         written = asyncio.create_task(asyncio.sleep(0))
         coming = None
-        for some in batched(items, BATCH, strict=False):
+        for some in batched(items, batch, strict=False):
             position = f"{revision}:{number_of(some[-1].id)}"
             before, coming = coming, _Batch(some, asyncio.create_task(self.bulk.made(some)), position)
             written = await self._written(before, revision, written)  # while the next is analysed

@@ -22,12 +22,14 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 from matching.engine.items import Item
+from matching.follower import BUILD_SETTLES
 
 from bench.matching.corpus import NEED_LENGTHS, Corpus, corpus_of, result_id
 from bench.matching.model import model_for
 from bench.matching.ours import BATCH, Ours
 from bench.matching.peers import Fts5, FullTantivy, Peer, build_all, folder_size
 
+STEP = 5 * BUILD_SETTLES
 ASKED = 400
 ASKED_PEERS = 30
 WARM = 40
@@ -66,9 +68,9 @@ async def measure(size: int, pack: str, folder: Path, *, live: bool) -> dict[str
     found: dict[str, Any] = {"size": size, "corpus": corpus.name}
     ours = Ours.create(folder, corpus, model)
     begun = time.perf_counter()
-    for start in range(0, size, 50_000):
-        await ours.take(range(start, min(size, start + 50_000)))
-        say(f"{size:,}: {min(size, start + 50_000):,} 项已建 built, {time.perf_counter() - begun:.0f} s")
+    for start in range(0, size, STEP):
+        await ours.build(range(start, min(size, start + STEP)))
+        say(f"{size:,}: {min(size, start + STEP):,} 项已建 built, {time.perf_counter() - begun:.0f} s")
     found["build_s"] = time.perf_counter() - begun
     await ours.close()
     found["bytes"] = folder_size(folder) / size

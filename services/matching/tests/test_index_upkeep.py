@@ -332,7 +332,7 @@ async def test_a_build_beside_changes_loses_none(start: Start) -> None:
 
 async def test_a_build_that_was_interrupted_goes_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matching.follower._BUILD_PAGE", 10)
-    monkeypatch.setattr("matching.follower._BUILD_SETTLES", 10)
+    monkeypatch.setattr("matching.follower.BUILD_SETTLES", 10)
     process = await start()
     await fill(process, 50)
     await process.kept.tick()

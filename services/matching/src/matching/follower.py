@@ -26,7 +26,9 @@ _AT_ONCE: Final = 8
 _SETTLE_FROM: Final = 1_000
 """So many fresh items make their index be brought up to date at once, whoever is responsible for it otherwise."""
 _BUILD_PAGE: Final = 1_000
-_BUILD_SETTLES: Final = 4_000
+BUILD_SETTLES: Final = 12_000
+"""Items that a build commits together: few commits make few and large segments, which are searched faster; each item
+takes some ten kilobytes until then."""
 _FEW: Final = 500
 """Once a reading behind a build brings no more than this, the rest is a matter of a moment."""
 _READINGS: Final = 20
@@ -377,7 +379,7 @@ class Follower[C: EventData]:
                     await asyncio.sleep(0)
                 await self._merge_all(shadow, [change for change in batch.page if change.status is not None])
                 told(read)
-                if shadow.unsettled >= _BUILD_SETTLES:
+                if shadow.unsettled >= BUILD_SETTLES:
                     scanned = str(Position(position.read_at, after))
                     await shadow.settle(lambda: scanned)  # noqa: B023 - called before the next
         finally:
