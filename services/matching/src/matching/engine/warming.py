@@ -4,21 +4,31 @@ What was compiled is kept (see compiling.py) and read again in a fraction of a s
 seconds. A service does the same at its start, before it consumes or answers anything.
 """
 
+from typing import Final
+
 from matching.engine.items import Item
+from matching.engine.likeness import near_copies
 from matching.engine.model import Model
-from matching.engine.phrases import coverage
+from matching.engine.phrases import asked
 from matching.engine.score import score_needs, score_results
 from matching.engine.vectors import need_vector, result_vector
 
+_ITEMS: Final = (
+    Item("", "激光焊接 laser welding", ("储能",), ("气孔",)),
+    Item("", "激光焊接 激光焊接 laser laser", ("储能",), ("气孔",)),  # repeats leave arrays that are not contiguous
+    Item("", ""),
+)
+
 
 def warm_up(model: Model | None = None) -> None:
-    """Have every inner loop compiled, or read from where it was kept."""
+    """Have every inner loop compiled for all that it is called with, or read from where it was kept."""
     model = model or Model.shipped()
-    item = Item("", "激光焊接 laser welding", ("储能",), ("气孔",))
-    need, result = need_vector(item, model).vector, result_vector(item, model).vector
-    score_results(need, [result, result], model)
-    score_needs([need, need], result, model)
-    coverage(item, item, model)
+    for item in _ITEMS:
+        need, result = need_vector(item, model), result_vector(item, model)
+        score_results(need.vector, [result.vector, result.vector], model)
+        score_needs([need.vector, need.vector], result.vector, model)
+        near_copies([result.vector, result.vector])
+        asked(item, model, need.vector).coverages([result.vector], [item])
 
 
 if __name__ == "__main__":
