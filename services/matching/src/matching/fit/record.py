@@ -1,7 +1,6 @@
 """What a fit leaves behind: the model as the engine loads it, and beside it a report of where it came from."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final
 from matching.bilingual.lexicon import Lexicon
 from matching.engine.model import Calibration, Model
 from matching.engine.model_file import ModelDamagedError, from_bytes, to_bytes
+from matching.files import write_whole
 from matching.fit.problem import FitError
 
 _REPORT: Final = ".report.json"
@@ -22,8 +22,8 @@ def write(path: Path, model: Model, origin: Mapping[str, Any]) -> None:
     """Write a model, whole or not at all, and then its report. Raises OSError."""
     told = {"origin": dict(origin), "calibration": model.calibration.table()}
     report = json.dumps(told, ensure_ascii=False, indent=1) + "\n"
-    _replace(path, to_bytes(model))
-    _replace(path.with_name(path.name + _REPORT), report.encode())
+    write_whole(path, to_bytes(model))
+    write_whole(path.with_name(path.name + _REPORT), report.encode())
 
 
 def write_table(path: Path, calibration: Calibration, origin: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ def write_table(path: Path, calibration: Calibration, origin: Mapping[str, Any])
     for section, values in {**told, **bands}.items():
         if isinstance(values, dict):
             lines += ["", f"[{section}]", *_rows(values)]
-    _replace(path, ("\n".join(lines) + "\n").encode())
+    write_whole(path, ("\n".join(lines) + "\n").encode())
 
 
 def _rows(values: Mapping[str, Any]) -> Iterator[str]:
@@ -44,15 +44,6 @@ def _rows(values: Mapping[str, Any]) -> Iterator[str]:
         key = name if name.isascii() else json.dumps(name, ensure_ascii=False)
         shown = repr(float(f"{value:.4g}")) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
         yield f"{key} = {shown}"
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(f"{path.name}.new")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def read(path: Path) -> Model:

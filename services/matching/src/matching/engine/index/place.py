@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from matching.engine.index.port import IndexDamagedError
-from matching.engine.index.tantivy_index import baked_of, write_whole
+from matching.engine.index.tantivy_index import baked_of
+from matching.files import write_whole
 
 _DAMAGED: Final = ".damaged-"
 _FIRST: Final = "generation-"

@@ -10,7 +10,6 @@ commit points to; that is the same promise.
 
 import asyncio
 import json
-import os
 import threading
 import time
 import zlib
@@ -27,6 +26,7 @@ from matching.engine.index import tantivy_documents as documents
 from matching.engine.index.checks import check_files
 from matching.engine.index.port import Entry, Held, IndexDamagedError, NotTheWriterError
 from matching.engine.index.records import Mark, Records, encode
+from matching.files import write_whole
 
 FORMAT: Final = "tantivy-0.27/records-1"
 """Names how the files are laid out. An index of another format is built anew."""
@@ -345,21 +345,6 @@ def baked_of(path: Path) -> str:
 def _about(baked: str) -> bytes:
     crc = zlib.crc32(f"{FORMAT} {baked}".encode())
     return json.dumps({"format": FORMAT, "baked": baked, "crc": crc}).encode()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file in one step, and have that on the disk before this returns."""
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _begin(index: tantivy.Index, records: Records) -> tantivy.IndexWriter:
