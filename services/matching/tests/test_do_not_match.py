@@ -58,9 +58,13 @@ def test_what_changed_is_waiting_until_it_was_seen_to(lists: list[set[str]]) -> 
         before = wanted
     assert (set(held.others), set(held.changed)) == (before, turned)
     assert (held.due_at() is None) == (not turned)
-    held.seen_to(held.model_copy(update={"revision": 7}))
+    later = clock.now() + timedelta(seconds=5)
+    held.seen_to(held.model_copy(update={"revision": 7}), later)
     assert set(held.changed) == turned
-    held.seen_to(held.model_copy())
+    if turned:
+        held.seen_to(held.model_copy(), later)
+        assert (set(held.changed), held.due_at()) == (turned, later), "and once more"
+        held.seen_to(held.model_copy(), later)
     assert (held.changed, held.due_at(), held.recorded) == ((), None, ())
 
 
@@ -125,24 +129,6 @@ async def test_a_result_of_several_parties_is_barred_by_any_of_them(service: Ser
     assert await told(service) == []
 
 
-async def test_a_list_that_changes_while_a_need_is_looked_at_leaves_no_proposal(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The list is stored, and seen to, after the proposer has read it and before it wrote the match."""
-    select, once = Proposer._select, iter([True])
-
-    async def meanwhile(self: Proposer, *given: Any) -> Any:
-        found = await select(self, *given)
-        if next(once, False):
-            answer = await client(service, OPTICS).put("/v1/do-not-match", json={"parties": [BUYER]})
-            answer.raise_for_status()
-        return found
-
-    monkeypatch.setattr(Proposer, "_select", meanwhile)
-    await list_gas(service)
-    assert await told(service) == [("MatchProposed", GAS), ("MatchWithdrawn", GAS)]
-
-
 async def test_a_process_that_dies_after_the_list_was_stored_leaves_the_rest_to_the_next(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +172,28 @@ async def test_two_processes_agree_on_a_list(two: list[Service]) -> None:
     assert [item for item in items if item["state"] in {"proposed", "one_side"}] == []
 
 
+async def test_a_list_that_changes_while_another_process_proposes_leaves_no_proposal(
+    two: list[Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is stored, and seen to, after the proposer has read it and before it wrote the match."""
+    first, second = two
+    select, once = Proposer._select, iter([True])
+
+    async def meanwhile(self: Proposer, *given: Any) -> Any:
+        found = await select(self, *given)
+        if next(once, False):
+            await bar(second, OPTICS, BUYER)
+        return found
+
+    await first.deliver(RESULTS[GAS_RESULT], subject=GAS_RESULT)
+    monkeypatch.setattr(Proposer, "_select", meanwhile)
+    await first.deliver(NEEDS[GAS], subject=GAS)
+    assert await told(first) == [("MatchProposed", GAS)]
+    second.advance(timedelta(seconds=5))
+    await second.run_due()
+    assert await told(second) == [("MatchWithdrawn", GAS)]
+
+
 async def test_a_party_on_very_many_lists_is_barred_by_all(service: Service) -> None:
     clock = service.clock
     repository = next(held for held in service.chassis.wiring.repositories if held.name == "do_not_match")
@@ -193,4 +201,4 @@ async def test_a_party_on_very_many_lists_is_barred_by_all(service: Service) -> 
         held = DoNotMatch.of(f"party-{number:03d}")
         held.state([OPTICS], clock.now())
         await repository.add(held)
-    assert len(await Bars(repository, clock).around(OPTICS)) == 203
+    assert len(await Bars(repository, clock, timedelta()).around(OPTICS)) == 203

@@ -54,9 +54,9 @@ ONE_WAY = [need("gas", A), result("gas", B), need("chitosan", A), result("chitos
 
 async def settle(*services: Service) -> None:
     """Let all reminders pass."""
-    for _ in range(3):
+    for _ in range(4):
         for service in services:
-            service.advance(timedelta(seconds=10))
+            service.advance(timedelta(seconds=15))
             await service.run_due()
 
 
@@ -304,9 +304,9 @@ async def test_two_processes_propose_once_what_arrives_at_both(two: list[Service
     chance = random.Random(7)
     for id, sequence, data in chance.sample(arrivals * 2, len(arrivals) * 2):
         await chance.choice(two).deliver(data, subject=id, sequence=sequence)
-    for _ in range(3):
+    for _ in range(4):
         for service in two:
-            service.advance(timedelta(seconds=10))
+            service.advance(timedelta(seconds=15))
         await asyncio.gather(*(service.run_due() for service in two))
     assert await open_partners(two[0]) == {(A, B)}
     told = [event for service in two for event in await partners_told(service)]
@@ -353,3 +353,28 @@ async def test_matches_of_needs_and_results_are_told_as_before(service: Service)
     assert sorted(kinds) == ["need_result", "need_result", "partner"]
     mine = (await client(service, A).get("/v1/matches", params={"kind": "need_result"})).json()["items"]
     assert {item["need"] for item in mine} == {BOTH_WAYS[0][0], BOTH_WAYS[2][0]}
+
+
+# ---- how often ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_party_whose_listings_change_all_the_time_is_looked_at_once_in_a_while(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await play(service, *PARTIES[:2], *BOTH_WAYS)
+    look, looks = Partners._look, list[str]()
+
+    async def counted(self: Partners, party: str, past: Any) -> Any:
+        looks.append(party)
+        return await look(self, party, past)
+
+    monkeypatch.setattr(Partners, "_look", counted)
+    for second in range(40):
+        await service.deliver(NEEDS["need-weld"].model_copy(update={"party": A}), subject=f"need-more-{second}")
+        service.advance(timedelta(seconds=1))
+        await service.run_due()
+    assert 1 <= looks.count(A) <= 3, "at first, and twenty and forty seconds later"
+    looks.clear()
+    await service.deliver(PARTIES[0][2].model_copy(update={"name": "（演示）甲集团"}), subject=A, sequence=2)
+    await service.run_due()
+    assert looks == [A], "what does not change all the time does not wait"

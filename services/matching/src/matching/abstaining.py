@@ -43,16 +43,19 @@ class Abstainer:
         market = self.market
         moved = await market.needs.moved_since(needs, market.clock.now() - (self.delay - _SECOND))
         copies = await market.needs.get_many([need for need in needs if need not in moved])
+        waiting = [need for need in copies.values() if need.is_open]
+        # Asked for all of them in one turn, so that they share a few requests.
+        answered = await together(self._answered(need) for need in waiting)
         slots = asyncio.Semaphore(_SIDE_BY_SIDE)
 
         async def one(need: Copy[NeedContent]) -> None:
             async with slots:
                 await self._tell(need)
 
-        await together(one(need) for need in copies.values() if need.is_open)
+        await together(one(need) for need, known in zip(waiting, answered, strict=True) if not known)
 
     async def _tell(self, need: Copy[NeedContent]) -> None:
-        if await self._answered(need) or await self.proposer.finds(need):
+        if await self.proposer.finds(need):
             return  # what is found and not yet proposed waits for another day, or is being proposed
         said = await self._said(need)
         now = await self.market.needs.get(need.id)

@@ -39,24 +39,23 @@ class Keeper:
             round = 1 if held is None else held.round + 1
             return await self.matches.add_once(Match.propose(proposal(), round, now, self.rules))
         if held.state is State.WITHDRAWN:
-            return await self._try(held.id, _reopening(proposal(), now, self.rules))
+            return await self._try(held, _reopening(proposal(), now, self.rules))
         if held.untouched and (held.proposal.basis, held.proposal.scored_by) != (basis, scored_by):
-            return await self._try(held.id, _revising(proposal()))
+            return await self._try(held, _revising(proposal()))
         return False
 
     async def take_back(self, match: Match, reason: str) -> None:
         """Withdraw a match that nobody has answered; an answer given meanwhile keeps it."""
-        await self._try(match.id, _withdrawing_untouched(reason, self.clock.now()))
+        await self._try(match, _withdrawing_untouched(reason, self.clock.now()))
 
     async def close(self, matches: Sequence[Match], reason: str, *, party: str | None = None) -> None:
         """Withdraw the open ones among `matches`, answered by one side or not."""
-        open_ids = [match.id for match in matches if match.is_open]
         withdraw = _withdrawing(reason, self.clock.now(), party)
-        await together(self.matches.change(id, withdraw) for id in open_ids)
+        await together(self.matches.change(match.id, withdraw, held=match) for match in matches if match.is_open)
 
-    async def _try(self, id: str, decide: Decide) -> bool:
+    async def _try(self, held: Match, decide: Decide) -> bool:
         try:
-            await self.matches.change(id, decide)
+            await self.matches.change(held.id, decide, held=held)
         except Refused:
             return False  # another process, or the parties, were faster
         return True

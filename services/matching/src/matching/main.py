@@ -26,13 +26,14 @@ from matching.finance import wiring as finance
 from matching.fit.command import main as fit_command
 from matching.indexing import Indexes, followers, indexes, writes_inside
 from matching.indexwriter import main as index_command
+from matching.looking import SecondLooks
 from matching.partners import wiring as partners
 from matching.policies import wiring as policies
 from matching.proposing import Market, Proposer
 from matching.rescoring import Rescorer, Rescoring
 from matching.search import wiring as search
 from matching.settings import MatchingSettings
-from matching.usecases import Matching, SecondLooks
+from matching.usecases import Matching
 
 SERVICE = "matching"
 _CHANGED = [Index(("changed_at", 1))]

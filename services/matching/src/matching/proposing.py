@@ -84,7 +84,6 @@ class _Selection:
     chosen: tuple[Pair, ...]
     admissible: tuple[str, ...]
     """All that were looked at and may be proposed, best first."""
-    barred: frozenset[str]
     scored_by: str
     """Version of the model."""
 
@@ -134,7 +133,7 @@ class Proposer:
 
     async def existing(self, need_id: str) -> list[Match]:
         """Return every match there is for a need."""
-        return await self._market.matches.select({"proposal.need": need_id}, limit=_MATCHES_OF_A_NEED)
+        return await self._market.matches.find_by("proposal.need", need_id, limit=_MATCHES_OF_A_NEED)
 
     async def _refresh_once(self, need_id: str, begun: Begun | None) -> bool:
         """Return whether need and results were still the same after writing."""
@@ -187,7 +186,7 @@ class Proposer:
             chosen = choose((pair.candidate for pair in pairs.values()), self._market.rules)
             if len(chosen) == self._market.rules.per_need:
                 break
-        return _Selection(need, tuple(pairs[id] for id in chosen), tuple(pairs), never, scored_by)
+        return _Selection(need, tuple(pairs[id] for id in chosen), tuple(pairs), scored_by)
 
     def _plan(self, selection: _Selection, latest: dict[str, Match], existing: Sequence[Match]) -> Plan:
         chosen = [pair.result.id for pair in selection.chosen]
@@ -215,15 +214,12 @@ class Proposer:
         """Look again after writing: what changed and did not see our match must be seen by us."""
         market, need = self._market, selection.need
         results_then = {pair.result.id: pair.result.versions for pair in proposed}
-        need_now, results_now, barred_now = await asyncio.gather(
-            market.needs.get(need.id),
-            market.results.get_many(list(results_then)),
-            market.barred_around(need.content.party),
+        need_now, results_now = await asyncio.gather(
+            market.needs.get(need.id), market.results.get_many(list(results_then))
         )
         return (
             need_now is not None
             and need_now.versions == need.versions
-            and barred_now == selection.barred
             and all(id in results_now and results_now[id].versions == then for id, then in results_then.items())
         )
 

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
-from qianqiao_chassis.clock import Clock
 from qianqiao_chassis.errors import NotFound
 from qianqiao_chassis.store.repository import Repository
 from qianqiao_contracts import MatchKind, NeedContent, ResultContent
@@ -15,12 +14,14 @@ from matching.abstaining import Abstainer
 from matching.copies import Change, Copy, Status
 from matching.domain import OPEN, Look, Match, decline_reason
 from matching.engine.contents import result_item
+from matching.looking import Looked, SecondLooks
 from matching.pages import read_all
 from matching.pairs import Pair
 from matching.proposing import Market, Proposer
 from matching.together import together
 
 _PAGE: Final = 200
+_SECOND: Final = timedelta(seconds=1)
 _SIDE_BY_SIDE: Final = 4
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,44 +37,6 @@ type OnListings = Callable[[datetime, datetime], Awaitable[None]]
 """Sees to what else depends on listings, once some changed in a span of time."""
 
 
-class SecondLooks:
-    """Writes down that what changes now is to be looked at again a little later."""
-
-    def __init__(self, looks: Repository[Look], clock: Clock, delay: timedelta) -> None:
-        self._looks = looks
-        self._clock = clock
-        self._delay = delay
-        self._second = -1
-        self._written: asyncio.Future[None] | None = None
-
-    async def mark(self) -> None:
-        """Have what changed in this second looked at again. One write per second and process."""
-        now = self._clock.now()
-        second = int(now.timestamp())
-        failed = self._written is not None and self._written.done() and self._written.exception() is not None
-        if second != self._second or self._written is None or failed:
-            self._second = second
-            self._written = asyncio.ensure_future(self._write(now))
-        await asyncio.shield(self._written)
-
-    async def name(self, need: str, *, later: bool = False) -> None:
-        """Have one need looked at as soon as may be, or `later`, when what is being written now is there."""
-        await self.name_at(need, self._clock.now() + (self._delay if later else timedelta()))
-
-    async def name_at(self, need: str, due: datetime) -> None:
-        """Have one need looked at when `due`; what is due earlier stays, and names it again where it has to."""
-        look = Look(id=f"look-{need}")
-        look.name(need, due)
-        if not await self._looks.add_once(look):
-            await self._looks.change(look.id, lambda held: held.name(need, due))
-
-    async def _write(self, now: datetime) -> None:
-        look = Look(id=Look.id_at(now))
-        look.cover(now, now + self._delay)
-        if not await self._looks.add_once(look):
-            await self._looks.change(look.id, lambda held: held.cover(now, now + self._delay))
-
-
 @dataclass(frozen=True, slots=True)
 class Matching:
     """Everything the service does. Event handlers may be called again for the same event: all of it is idempotent."""
@@ -87,20 +50,19 @@ class Matching:
     refills: Mapping[MatchKind, Refill]
     """For matches of parties rather than listings: who sees to what may take the place of one that was refused."""
     on_listings: Sequence[OnListings] = ()
+    looked: Looked = field(default_factory=Looked)
 
     # ---- what changes on either side -------------------------------------------------------------------------------
 
     async def need_changed(self, id: str, sequence: int, content: NeedContent) -> None:
         """A need was posted or revised."""
-        storing = asyncio.create_task(self._stored(self.market.needs.put_content(id, sequence, content)))
-        reading = asyncio.create_task(self.proposer.existing(id))
-        await together((storing, reading))
-        change, need = storing.result()
+        change, need = await self._stored(self.market.needs.put_content(id, sequence, content))
         await self.market.followed_needs.take(change)
         await self._mark_again(change)
-        # Beside a revision something may have been proposed by the old content after the matches were read.
-        begun = (reading.result(), need) if need is not None and sequence == 1 else None
-        await self.proposer.refresh(id, begun=begun)
+        # Nobody can have proposed anything for what was not known before this write. Who learnt of it since may be
+        # doing so now: what is proposed twice has the same id, and both look at the need again after writing.
+        is_new = change.written and sequence == 1
+        await self.proposer.refresh(id, begun=([], need) if is_new and need is not None else None)
 
     async def need_stepped(self, id: str, sequence: int, status: Status) -> None:
         """A need left matching or came back."""
@@ -203,7 +165,7 @@ class Matching:
         lapsed: list[bool] = []
         # Said before as well: once the match has lapsed nothing of its own would bring the next best any more.
         await self._refill(due, later=True)
-        match = await self.market.matches.change(due.id, lambda held: lapsed.append(held.lapse(self.now())))
+        match = await self.market.matches.change(due.id, lambda held: lapsed.append(held.lapse(self.now())), held=due)
         if lapsed[-1]:
             await self._refill(match)
 
@@ -222,7 +184,7 @@ class Matching:
         await self.abstainer.tell(look.needs)
         if look.since is not None and look.until is not None:
             await self._look_between(look.since, look.until)
-        await self.looks.change(look.id, lambda held: held.done(look))
+        await self.looks.change(look.id, lambda held: held.done(look), held=look)
 
     async def _look_between(self, since: datetime, until: datetime) -> None:
         followed = self.market.followed_results
@@ -231,11 +193,15 @@ class Matching:
             await others(begin, end)
         await followed.look_back(begin)
         results_moved = followed.latest is not None and followed.latest >= begin
+        enough = self.now() - self.second.delay + _SECOND
         while page := await self.market.needs.changed_between(begin, end, after, _PAGE):
-            needs = list(dict.fromkeys(change.item for change in page))
+            # What changed later has a look of its own.
+            waiting = self.looked.without([change for change in page if change.changed_at <= enough])
+            needs = list(dict.fromkeys(change.item for change in waiting))
             if results_moved:
                 await self._refresh_all(needs)
             await self.abstainer.tell(needs)
+            self.looked.add(waiting)
             after = page[-1].key
 
     def now(self) -> datetime:

@@ -9,6 +9,7 @@ from pymongo.errors import BulkWriteError
 from qianqiao_chassis.errors import StoreUnavailable
 from qianqiao_chassis.store.client import Collection, Document, Store
 from qianqiao_chassis.store.gathering import Gathered
+from qianqiao_chassis.store.lookups import Lookups
 from qianqiao_chassis.store.query import Index, ensure_indexes, stored_filter, total_order
 
 _DUPLICATE_KEY: Final = 11_000
@@ -30,7 +31,7 @@ class Projection:
         self._indexes = tuple(indexes)
         self._putting = Gathered[Document, bool]("put", name, self._put_all)
         self._finding = Gathered[Sequence[str], _Found]("find", name, self._find_all)
-        self._looking: dict[str, Gathered[tuple[Any, int], list[Document]]] = {}
+        self._lookups = Lookups(store, name, where={"_removed": {"$exists": False}})
 
     async def ensure_indexes(self) -> None:
         """Create the indexes that are missing."""
@@ -80,14 +81,7 @@ class Projection:
 
         Unlike `select`, lookups made at the same time share one request.
         """
-        looking = self._looking.get(field)
-        if looking is None:
-
-            async def look(asked: Sequence[tuple[Any, int]]) -> list[list[Document]]:
-                return await self._look_all(field, asked)
-
-            looking = self._looking[field] = Gathered("find", self.name, look)
-        return [_shown(document) for document in await looking.ask((value, limit))]
+        return [_shown(document) for document in await self._lookups.by(field, value, limit)]
 
     async def select(
         self,
@@ -112,16 +106,6 @@ class Projection:
         where: Document = {"_id": {"$in": list(wanted)}} if len(wanted) > 1 else {"_id": next(iter(wanted))}
         documents = await self._store.run("find", self.name, lambda c: c.find(where).to_list())
         return [{document["_id"]: document for document in documents}] * len(asked)
-
-    async def _look_all(self, field: str, asked: Sequence[tuple[Any, int]]) -> list[list[Document]]:
-        most = sum(limit for _, limit in asked)
-        values = list({value for value, _ in asked})
-        where = {field: values[0] if len(values) == 1 else {"$in": values}, "_removed": {"$exists": False}}
-        found = await self._store.run("find", self.name, lambda c: c.find(where).sort("_id").limit(most).to_list())
-        if len(found) == most and len(values) > 1:
-            # Where one value has very many documents, they must not take the place of another's.
-            return [(await self._look_all(field, [one]))[0] for one in asked]
-        return [[document for document in found if document[field] == value][:limit] for value, limit in asked]
 
     async def _put_all(self, puts: Sequence[Document]) -> list[bool | Exception]:
         latest: dict[str, Document] = {}

@@ -12,7 +12,15 @@ from pymongo.errors import BulkWriteError
 
 from qianqiao_chassis.aggregate import Aggregate
 from qianqiao_chassis.clock import Clock
-from qianqiao_chassis.errors import AlreadyExists, Invalid, NotFound, StoreUnavailable, Unavailable, VersionConflict
+from qianqiao_chassis.errors import (
+    AlreadyExists,
+    Invalid,
+    NotFound,
+    Problem,
+    StoreUnavailable,
+    Unavailable,
+    VersionConflict,
+)
 from qianqiao_chassis.store.client import Collection, Document, Store
 from qianqiao_chassis.store.documents import (
     OutboxEntry,
@@ -23,8 +31,9 @@ from qianqiao_chassis.store.documents import (
     state_of,
 )
 from qianqiao_chassis.store.gathering import Gathered
+from qianqiao_chassis.store.lookups import Lookups
 from qianqiao_chassis.store.outbox import OUTBOX_INDEX, Outbox, Waker
-from qianqiao_chassis.store.query import Index, beyond, ensure_indexes, stored_filter, total_order
+from qianqiao_chassis.store.query import Index, beyond, ensure_indexes, stored_filter, stored_name, total_order
 from qianqiao_chassis.store.timers import DUE_FIELDS, DUE_INDEX, DueClaim, Timers
 
 MAX_BACKLOG: Final = 500
@@ -66,6 +75,7 @@ class Repository[A: Aggregate]:
         self.timers = Timers(store, name)
         self._finding = Gathered[str, Document | None]("find", name, self._read)
         self._adding = Gathered[Document, None]("insert", name, self._insert)
+        self._lookups = Lookups(store, name, leave_out=["_outbox"])
 
     async def ensure_indexes(self) -> None:
         """Create the indexes that are missing: the service's own, the outbox's and the timer's."""
@@ -141,12 +151,17 @@ class Repository[A: Aggregate]:
             self._stored(aggregate, entries, await self._whole_outbox(written, entries))
         return aggregate
 
-    async def change(self, id: str, decide: Callable[[A], None], *, if_revision: int | None = None) -> A:
+    async def change(
+        self, id: str, decide: Callable[[A], None], *, if_revision: int | None = None, held: A | None = None
+    ) -> A:
         """Load, let `decide` change it, save; return it as saved. A decision that changes nothing writes nothing.
 
         On a lost race it is loaded and decided again, so `decide` must do nothing but change the aggregate.
         With `if_revision` there is no second try: VersionConflict. Raises NotFound and whatever `decide` raises.
+        `held` is the aggregate as the caller read it a moment ago: where that is still so, loading it is saved.
         """
+        if held is not None and (changed := await self._change_as_read(held, decide)) is not None:
+            return changed
         for attempt in range(_ATTEMPTS):
             aggregate = await self.get(id)
             if if_revision is not None and aggregate.revision != if_revision:
@@ -163,6 +178,21 @@ class Repository[A: Aggregate]:
             # Losers of a race come back spread out, not all at once.
             await asyncio.sleep(random.uniform(0, 0.002 * (attempt + 1)))  # noqa: S311 - jitter, not a secret
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _change_as_read(self, held: A, decide: Callable[[A], None]) -> A | None:
+        """Return it as saved; None where it has to be decided on what is stored now: to refuse, or to change nothing,
+        is right only there."""
+        aggregate = held.model_copy(deep=True)
+        try:
+            decide(aggregate)
+        except Problem:
+            return None
+        if not aggregate.recorded and state_of(aggregate) == state_of(held):
+            return None
+        try:
+            return await self.save(aggregate)
+        except VersionConflict:
+            return None
 
     async def select(
         self,
@@ -186,6 +216,14 @@ class Repository[A: Aggregate]:
             return await cursor.sort(order).limit(limit).to_list()
 
         return [aggregate_of(self.kind, document) for document in await self._store.run("find", self.name, find)]
+
+    async def find_by(self, field: str, value: str, *, limit: int = 50) -> list[A]:
+        """Return up to `limit` aggregates with this value in an indexed field (dots lead inwards), by id.
+
+        Unlike `select`, lookups made at the same time share one request.
+        """
+        found = await self._lookups.by(stored_name(field), value, limit)
+        return [aggregate_of(self.kind, document) for document in found]
 
     async def count(self, filter: Mapping[str, Any] | None = None) -> int:
         """Return how many aggregates match."""

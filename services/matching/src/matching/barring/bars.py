@@ -1,6 +1,7 @@
 """Who must not be matched with whom, and what follows when that changes."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 from qianqiao_chassis.clock import Clock
@@ -17,9 +18,13 @@ type Follow = Callable[[str, Sequence[str]], Awaitable[None]]
 class Bars:
     """Reads the lists for whoever proposes, and keeps them for their parties."""
 
-    def __init__(self, lists: Repository[DoNotMatch], clock: Clock, followers: Sequence[Follow] = ()) -> None:
+    def __init__(
+        self, lists: Repository[DoNotMatch], clock: Clock, delay: timedelta, followers: Sequence[Follow] = ()
+    ) -> None:
+        """After `delay` what follows from a change is seen to a second time."""
         self._lists = lists
         self._clock = clock
+        self._delay = delay
         self._followers = followers
 
     async def around(self, party: str) -> frozenset[str]:
@@ -47,7 +52,12 @@ class Bars:
         return await self._lists.change(party, lambda held: held.state(others, now), if_revision=revision)
 
     async def changed(self, seen: DoNotMatch) -> None:
-        """See to what follows from a change: open proposals between the two, and those that are free again."""
+        """See to what follows from a change: open proposals between the two, and those that are free again.
+
+        Who read the lists before the change may write a proposal after this looked for them: it is taken back the
+        second time. So no proposer has to read the lists again after writing.
+        """
         for follow in self._followers:
             await follow(seen.id, seen.changed)
-        await self._lists.change(seen.id, lambda held: held.seen_to(seen))
+        again_at = self._clock.now() + self._delay
+        await self._lists.change(seen.id, lambda held: held.seen_to(seen, again_at), held=seen)

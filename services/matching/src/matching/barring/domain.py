@@ -15,6 +15,8 @@ class DoNotMatch(Aggregate):
     changed: tuple[str, ...] = ()
     """Those put on or taken off since what follows from it was seen to."""
     changed_at: datetime | None = None
+    again: bool = False
+    """Whether it was seen to once and is waiting for the second time."""
 
     @classmethod
     def of(cls, party: str) -> Self:
@@ -23,7 +25,7 @@ class DoNotMatch(Aggregate):
 
     @override
     def due_at(self) -> datetime | None:
-        """What follows from a change is seen to as soon as may be."""
+        """What follows from a change is seen to as soon as may be, and once more."""
         return self.changed_at
 
     def state(self, others: Iterable[str], now: datetime) -> None:
@@ -36,9 +38,16 @@ class DoNotMatch(Aggregate):
         if turned:
             self.others = tuple(sorted(wanted))
             self.changed = tuple(sorted({*self.changed, *turned}))
-            self.changed_at = now
+            self.changed_at, self.again = now, False
 
-    def seen_to(self, seen: Self) -> None:
-        """Note that what follows from the list as it was `seen` is done, unless it was changed since."""
-        if self.revision == seen.revision:
-            self.changed, self.changed_at = (), None
+    def seen_to(self, seen: Self, again_at: datetime) -> None:
+        """Note that what follows from the list as it was `seen` is done, unless it was changed since.
+
+        It is seen to twice, the second time when what was being written the first time is there.
+        """
+        if self.revision != seen.revision:
+            return
+        if seen.again:
+            self.changed, self.changed_at, self.again = (), None, False
+        else:
+            self.changed_at, self.again = again_at, True

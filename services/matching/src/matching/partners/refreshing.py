@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import batched
 from typing import Any, Final
 
 from qianqiao_chassis.store.repository import Repository
@@ -29,6 +30,7 @@ _PAGE: Final = 200
 _ROUNDS: Final = 3
 _MOST_LISTINGS: Final[int] = table("partners")["looking"]["most_listings"]
 _NEVER_AGAIN: Final = frozenset(table("partners")["proposals"]["never_again_after"])
+_REST: Final = timedelta(seconds=table("partners")["looking"]["rest_s"])
 _TOLD: Final = frozenset({Visibility.PUBLIC, Visibility.SUMMARY})
 
 
@@ -61,18 +63,28 @@ class Partners:
     parties: Copies[PartyContent]
     fits: Fits
     delay: timedelta
+    overlap: timedelta
+    """By so much the clocks of two processes differ at most."""
 
     # ---- what has to be looked at ----------------------------------------------------------------------------------
 
-    async def mark(self, parties: Iterable[str], *, spread: bool, later: bool = False) -> None:
+    async def mark(self, parties: Iterable[str], *, spread: bool, later: bool = False, rested: bool = False) -> None:
         """Have parties looked at as soon as may be, or `later`; with `spread` their own listings changed.
 
-        Survives a crash.
+        `rested`: what changes again and again is looked at once in a while. Survives a crash.
         """
-        due = self.market.clock.now() + (self.delay if later else timedelta())
-        for party in sorted(set(parties)):
-            await self.records.add_once(Prospects(id=party))
-            await self.records.change(party, lambda held: held.mark(due, spread=spread))
+        now = self.market.clock.now()
+        due, rest = now + (self.delay if later else timedelta()), _REST if rested else timedelta()
+        for some in batched(sorted(set(parties)), _PAGE, strict=False):
+            records = await self._records(*some)
+            for party in some:
+                held = records.get(party)
+                if held is None and await self.records.add_once(Prospects.marked(party, due, spread=spread)):
+                    continue
+                # By another process's clock it may be due a little sooner: then that look may have begun.
+                if held is not None and held.awaits(due, spread=spread, rest=rest, not_before=now + self.overlap):
+                    continue
+                await self.records.change(party, lambda held: held.mark(due, spread=spread, rest=rest), held=held)
 
     async def party_changed(self, party: str) -> None:
         """A party was registered, revised or closed."""
@@ -96,7 +108,7 @@ class Partners:
                 items = list(dict.fromkeys(change.item for change in page))
                 parties |= {owner for copy in (await copies.get_many(items)).values() for owner in _owners(copy)}
                 parties |= {party for match in await self._naming(items) for party in match.parties}
-        await self.mark(parties, spread=True)
+        await self.mark(parties, spread=True, rested=True)
 
     async def _naming(self, listings: Sequence[str]) -> list[Match]:
         where = {"proposal.listings": {"$in": list(listings)}, "state": {"$in": sorted(OPEN)}}
@@ -109,14 +121,14 @@ class Partners:
         past = await self._past(seen.id)
         found = await self._look(seen.id, past)
         best = wanted(found.values())
-        held = await self.records.change(seen.id, lambda record: record.want(best, seen.marks))
+        held = await self.records.change(seen.id, lambda record: record.want(best, seen.marks), held=seen)
         if seen.spread:
             await self._spread(seen.id, found)
         open_ = {party for match in past.open_ for party in match.parties}
         others = {each.other for each in (*seen.wanted, *held.wanted)} | open_
         for other in sorted(others - {seen.id}):
             await self._settle(seen.id, other)
-        await self.records.change(seen.id, lambda record: record.done(seen))
+        await self.records.change(seen.id, lambda record: record.done(seen, self.market.clock.now()))
 
     async def _spread(self, party: str, found: Mapping[str, Prospect]) -> None:
         """Mark those who would now want the party more, or less, than they do."""
@@ -125,7 +137,7 @@ class Partners:
         records |= {record.id: record for record in await read_all(self.records, {"id": {"$in": missing}})}
         turned = {other: each.model_copy(update={"other": party}) for other, each in found.items()}
         moved = [record.id for record in records.values() if record.would_change(party, turned.get(record.id))]
-        await self.mark(moved, spread=False)
+        await self.mark(moved, spread=False, rested=True)
         await self.mark(set(found) - set(records), spread=True)
 
     async def _look(self, party: str, past: "_History") -> dict[str, Prospect]:

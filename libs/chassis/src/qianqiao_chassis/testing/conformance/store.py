@@ -168,6 +168,43 @@ class RepositorySuite(StoreSuite):
         with pytest.raises(VersionConflict):
             await switches.change("s-1", Switch.flip, if_revision=1)
 
+    async def test_what_was_just_read_is_changed_without_reading_it_again(self, switches: Repository[Switch]) -> None:
+        read = await switches.add(switch("s-1"))
+        assert (await switches.change("s-1", Switch.flip, held=read)).changes == 2
+        assert (read.changes, read.revision, read.recorded) == (1, 1, ()), "what the caller read stays as it was"
+
+    async def test_what_was_read_and_has_moved_is_decided_anew(self, switches: Repository[Switch]) -> None:
+        read = await switches.add(switch("s-1"))
+        await switches.change("s-1", Switch.flip)
+        assert (await switches.change("s-1", Switch.flip, held=read)).changes == 3
+
+        def flip_once_more(it: Switch) -> None:
+            if it.changes == 1:
+                raise Invalid("no", "不行", "no")
+            if it.changes != 2:
+                it.flip()
+
+        assert (await switches.change("s-1", flip_once_more, held=read)).changes == 4, "refused only as it was read"
+        read.changes = 2
+        assert (await switches.change("s-1", flip_once_more, held=read)).changes == 5, "unchanged only as it was read"
+
+    async def test_lookups_at_once_each_get_their_own(self, switches: Repository[Switch]) -> None:
+        for number in range(6):
+            await switches.add(Switch(id=f"s-{number}", party=["many", "many", "many", "some", "some", "one"][number]))
+        asked = (("many", 50), ("one", 50), ("none", 50), ("some", 50), ("many", 2), ("one", 1))
+        found = await asyncio.gather(*(switches.find_by("party", value, limit=limit) for value, limit in asked))
+        assert [[it.id for it in some] for some in found] == [
+            ["s-0", "s-1", "s-2"], ["s-5"], [], ["s-3", "s-4"], ["s-0", "s-1"], ["s-5"]
+        ]  # fmt: skip
+        crowded = await asyncio.gather(*(switches.find_by("party", it, limit=1) for it in ("many", "some", "one")))
+        assert [[it.id for it in some] for some in crowded] == [["s-0"], ["s-3"], ["s-5"]]
+
+    async def test_lookups_go_into_parts_and_lists(self, switches: Repository[Switch]) -> None:
+        await switches.add(Switch(id="s-1", notes=["red", "blue"]))
+        await switches.add(Switch(id="s-2", notes=["blue"]))
+        found = await asyncio.gather(*(switches.find_by("notes", note) for note in ("red", "blue")))
+        assert [[it.id for it in some] for some in found] == [["s-1"], ["s-1", "s-2"]]
+
     async def test_a_decision_that_changes_nothing_writes_nothing(self, switches: Repository[Switch]) -> None:
         await switches.add(switch("s-1"))
         assert (await switches.change("s-1", lambda _: None)).revision == 1

@@ -1,7 +1,7 @@
 """Whom a party would have as partners, and the reminder to look anew."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self, override
 
 from qianqiao_chassis.aggregate import Aggregate
@@ -19,24 +19,44 @@ class Prospects(Aggregate):
     marks: int = 0
     looked: int = 0
     """The marks that were known when `wanted` was found."""
+    looked_at: datetime | None = None
+    """When the last look was over."""
+
+    @classmethod
+    def marked(cls, party: str, due: datetime, *, spread: bool) -> Self:
+        """Return the record of a party that is to be looked at for the first time."""
+        record = cls(id=party)
+        record.mark(due, spread=spread)
+        return record
 
     @override
     def due_at(self) -> datetime | None:
         """When to look anew."""
         return self.due
 
-    def mark(self, due: datetime, *, spread: bool) -> None:
-        """Have it looked at, at `due` or before."""
+    def mark(self, due: datetime, *, spread: bool, rest: timedelta = timedelta()) -> None:
+        """Have it looked at, at `due` or before; what can wait is left until it has had its `rest` after a look."""
+        due = self._rested(due, rest)
         self.due = due if self.due is None else min(self.due, due)
         self.marks, self.spread = self.marks + 1, self.spread or spread
+
+    def awaits(self, due: datetime, *, spread: bool, rest: timedelta, not_before: datetime) -> bool:
+        """Tell whether the look that such a mark would ask for is going to come anyway, and begins after a moment."""
+        if self.due is None or (spread and not self.spread):
+            return False
+        return not_before < self.due <= self._rested(due, rest)
+
+    def _rested(self, due: datetime, rest: timedelta) -> datetime:
+        return due if self.looked_at is None else max(due, self.looked_at + rest)
 
     def want(self, found: tuple[Prospect, ...], marks: int) -> None:
         """Take in what was found by a look that began when there were so many marks; a later look knows better."""
         if marks >= self.looked:
             self.wanted, self.looked = found, marks
 
-    def done(self, seen: Self) -> None:
+    def done(self, seen: Self, now: datetime) -> None:
         """Clear the reminder, unless it was asked for again since."""
+        self.looked_at = now
         if self.marks == seen.marks:
             self.due, self.spread = None, False
 
