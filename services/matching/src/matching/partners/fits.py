@@ -1,7 +1,8 @@
 """What fits what, as partners see it: the one place where they depend on the engine."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from qianqiao_contracts import NeedContent, ResultContent
 
@@ -14,6 +15,7 @@ from matching.pairs import Pair
 from matching.partners.domain.evidence import Fit
 from matching.proposing import Market, Proposer
 
+_REMEMBERED: Final = 2_000
 _MOST: Final[int] = table("partners")["looking"]["most_fits"]
 
 
@@ -29,28 +31,55 @@ class Fits(Protocol):
         ...
 
 
+class _State(NamedTuple):
+    """What a ranking rests on."""
+
+    need: tuple[int, int]
+    results: int
+
+
 class EngineFits:
-    """Asks the engine; the same probability from either side."""
+    """Asks the engine; the same probability from either side.
+
+    What it said of a need is remembered while neither the need nor any result changes: a party's needs are all looked
+    at whenever one of them changes.
+    """
 
     def __init__(self, market: Market, proposer: Proposer) -> None:
         self._market = market
         self._proposer = proposer
+        self._said: OrderedDict[str, tuple[_State, list[Fit]]] = OrderedDict()
 
     async def of_need(self, need: Copy[NeedContent]) -> list[Fit]:
         """See Fits."""
+        await self._market.followed_results.catch_up()
+        state = _State(need.versions, self._market.engine.results.changes)
+        said = self._said.get(need.id)
+        if said is not None and said[0] == state:
+            return said[1]
         ranked = await self._proposer.rank(need)
         found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
-        results = await self._market.results.get_many(list(found))
-        return list(_fits((need, result, found[id]) for id, result in results.items()))
+        results = await self._market.followed_results.copies(list(found))
+        fits = list(_fits((need, result, found[id]) for id, result in results.items()))
+        self._said[need.id] = (state, fits)
+        self._said.move_to_end(need.id)
+        if len(self._said) > _REMEMBERED:
+            self._said.popitem(last=False)
+        return fits
 
     async def of_result(self, result: Copy[ResultContent]) -> list[Fit]:
         """See Fits."""
         await self._market.followed_needs.catch_up()
         ranked = await self._market.engine.needs_for(result_item(result.id, result.content))
         needs = await self._market.needs.get_many([each.id for each in ranked[:_MOST]])
+        return [fit for need in needs.values() for fit in await self._fits_of(need, result)]
+
+    async def _fits_of(self, need: Copy[NeedContent], result: Copy[ResultContent]) -> list[Fit]:
         # How well it fits a need depends on what else does, which only the ranking for that need knows.
-        fitting = [(need, await self._fit(need, result)) for need in needs.values()]
-        return list(_fits((need, result, fit) for need, fit in fitting if fit is not None))
+        if among := [fit for fit in await self.of_need(need) if fit.result == result.id]:
+            return among
+        fit = await self._fit(need, result)
+        return [] if fit is None else list(_fits([(need, result, fit)]))
 
     async def _fit(self, need: Copy[NeedContent], result: Copy[ResultContent]) -> Ranked | None:
         ranked = await self._proposer.rank(need, [result.id])

@@ -30,6 +30,8 @@ _PAGE: Final = 200
 _ROUNDS: Final = 3
 _MOST_LISTINGS: Final[int] = table("partners")["looking"]["most_listings"]
 _NEVER_AGAIN: Final = frozenset(table("partners")["proposals"]["never_again_after"])
+LEASE: Final = timedelta(minutes=2)
+"""Longer than it takes to look for the partners of a party with as many listings as are looked at."""
 _REST: Final = timedelta(seconds=table("partners")["looking"]["rest_s"])
 _TOLD: Final = frozenset({Visibility.PUBLIC, Visibility.SUMMARY})
 
@@ -118,17 +120,19 @@ class Partners:
 
     async def due(self, seen: Prospects) -> None:
         """Look anew whom a marked party would have, and settle it with each of them."""
+        now = self.market.clock.now()
+        begun = await self.records.change(seen.id, lambda record: record.begin(now, LEASE), held=seen)
         past = await self._past(seen.id)
         found = await self._look(seen.id, past)
         best = wanted(found.values())
-        held = await self.records.change(seen.id, lambda record: record.want(best, seen.marks), held=seen)
-        if seen.spread:
+        held = await self.records.change(seen.id, lambda record: record.want(best, begun.marks), held=begun)
+        if begun.spread:
             await self._spread(seen.id, found)
         open_ = {party for match in past.open_ for party in match.parties}
-        others = {each.other for each in (*seen.wanted, *held.wanted)} | open_
+        others = {each.other for each in (*begun.wanted, *held.wanted)} | open_
         for other in sorted(others - {seen.id}):
             await self._settle(seen.id, other)
-        await self.records.change(seen.id, lambda record: record.done(seen, self.market.clock.now()))
+        await self.records.change(seen.id, lambda record: record.done(begun), held=held)
 
     async def _spread(self, party: str, found: Mapping[str, Prospect]) -> None:
         """Mark those who would now want the party more, or less, than they do."""

@@ -1,7 +1,6 @@
 """Puts the parts of partner proposals together, for the composition root."""
 
 from datetime import timedelta
-from typing import Final
 
 from qianqiao_chassis.service import Chassis
 from qianqiao_chassis.store.query import Index
@@ -10,12 +9,9 @@ from qianqiao_contracts import PartyContent
 from matching.copies import Copies
 from matching.partners.domain.prospects import Prospects
 from matching.partners.fits import EngineFits
-from matching.partners.refreshing import Partners
+from matching.partners.refreshing import LEASE, Partners
 from matching.proposing import Market, Proposer
 from matching.settings import MatchingSettings
-
-_LEASE: Final = timedelta(minutes=2)
-"""Longer than it takes to look for the partners of a party with as many listings as are looked at."""
 
 
 def compose(
@@ -26,5 +22,5 @@ def compose(
     records = chassis.repository("prospects", Prospects, indexes=[Index(("wanted.other", 1), ("id", 1))])
     overlap = timedelta(seconds=chassis.settings.overlap_s)
     partners = Partners(records, market, parties, EngineFits(market, proposer), delay, overlap)
-    chassis.due(records, partners.due, lease=_LEASE, concurrency=2)
+    chassis.due(records, partners.due, lease=LEASE, concurrency=2)
     return partners

@@ -20,7 +20,7 @@ class Prospects(Aggregate):
     looked: int = 0
     """The marks that were known when `wanted` was found."""
     looked_at: datetime | None = None
-    """When the last look was over."""
+    """When the last look began."""
 
     @classmethod
     def marked(cls, party: str, due: datetime, *, spread: bool) -> Self:
@@ -49,15 +49,18 @@ class Prospects(Aggregate):
     def _rested(self, due: datetime, rest: timedelta) -> datetime:
         return due if self.looked_at is None else max(due, self.looked_at + rest)
 
+    def begin(self, now: datetime, lease: timedelta) -> None:
+        """Begin a look, which has so long: what asks for another meanwhile has not to be done at once."""
+        self.looked_at, self.due = now, now + lease
+
     def want(self, found: tuple[Prospect, ...], marks: int) -> None:
         """Take in what was found by a look that began when there were so many marks; a later look knows better."""
         if marks >= self.looked:
             self.wanted, self.looked = found, marks
 
-    def done(self, seen: Self, now: datetime) -> None:
-        """Clear the reminder, unless it was asked for again since."""
-        self.looked_at = now
-        if self.marks == seen.marks:
+    def done(self, begun: Self) -> None:
+        """Clear the reminder, unless it was asked for again since the look began."""
+        if self.marks == begun.marks:
             self.due, self.spread = None, False
 
     def for_other(self, party: str) -> Prospect | None:
