@@ -65,8 +65,6 @@ class Partners:
     parties: Copies[PartyContent]
     fits: Fits
     delay: timedelta
-    overlap: timedelta
-    """By so much the clocks of two processes differ at most."""
 
     # ---- what has to be looked at ----------------------------------------------------------------------------------
 
@@ -75,16 +73,15 @@ class Partners:
 
         `rested`: what changes again and again is looked at once in a while. Survives a crash.
         """
-        now = self.market.clock.now()
-        due, rest = now + (self.delay if later else timedelta()), _REST if rested else timedelta()
+        due = self.market.clock.now() + (self.delay if later else timedelta())
+        rest = _REST if rested else timedelta()
         for some in batched(sorted(set(parties)), _PAGE, strict=False):
             records = await self._records(*some)
             for party in some:
                 held = records.get(party)
                 if held is None and await self.records.add_once(Prospects.marked(party, due, spread=spread)):
                     continue
-                # By another process's clock it may be due a little sooner: then that look may have begun.
-                if held is not None and held.awaits(due, spread=spread, rest=rest, not_before=now + self.overlap):
+                if held is not None and held.awaits(due, spread=spread, rest=rest):
                     continue
                 await self.records.change(party, lambda held: held.mark(due, spread=spread, rest=rest), held=held)
 

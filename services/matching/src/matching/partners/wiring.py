@@ -20,7 +20,6 @@ def compose(
     """Wire partner proposals; what marks parties is for the caller to connect."""
     delay = timedelta(seconds=chassis.settings.second_look_s)
     records = chassis.repository("prospects", Prospects, indexes=[Index(("wanted.other", 1), ("id", 1))])
-    overlap = timedelta(seconds=chassis.settings.overlap_s)
-    partners = Partners(records, market, parties, EngineFits(market, proposer), delay, overlap)
+    partners = Partners(records, market, parties, EngineFits(market, proposer), delay)
     chassis.due(records, partners.due, lease=LEASE, concurrency=2)
     return partners

@@ -40,17 +40,18 @@ class Prospects(Aggregate):
         self.due = due if self.due is None else min(self.due, due)
         self.marks, self.spread = self.marks + 1, self.spread or spread
 
-    def awaits(self, due: datetime, *, spread: bool, rest: timedelta, not_before: datetime) -> bool:
-        """Tell whether the look that such a mark would ask for is going to come anyway, and begins after a moment."""
-        if self.due is None or (spread and not self.spread):
-            return False
-        return not_before < self.due <= self._rested(due, rest)
+    def awaits(self, due: datetime, *, spread: bool, rest: timedelta) -> bool:
+        """Tell whether the look that such a mark would ask for is going to come anyway.
+
+        It has not begun where this is so: a look that begins moves `due` to a time when it must long be over.
+        """
+        return self.due is not None and self.due <= self._rested(due, rest) and (self.spread or not spread)
 
     def _rested(self, due: datetime, rest: timedelta) -> datetime:
         return due if self.looked_at is None else max(due, self.looked_at + rest)
 
     def begin(self, now: datetime, lease: timedelta) -> None:
-        """Begin a look, which has so long: what asks for another meanwhile has not to be done at once."""
+        """Begin a look, which has so long: whoever marks it meanwhile sees that this look may not see what changed."""
         self.looked_at, self.due = now, now + lease
 
     def want(self, found: tuple[Prospect, ...], marks: int) -> None:
