@@ -15,7 +15,8 @@ from matching.pairs import Pair
 from matching.partners.domain.evidence import Fit
 from matching.proposing import Market, Proposer
 
-_REMEMBERED: Final = 2_000
+_REMEMBERED: Final = 1_000
+"""Needs; each takes some fifteen kilobytes."""
 _MOST: Final[int] = table("partners")["looking"]["most_fits"]
 
 
@@ -38,6 +39,15 @@ class _State(NamedTuple):
     results: int
 
 
+class _Said(NamedTuple):
+    """What the engine said of a need."""
+
+    state: _State
+    fits: list[Fit]
+    ranked: frozenset[str]
+    """All results it looked at, whether they fit or not."""
+
+
 class EngineFits:
     """Asks the engine; the same probability from either side.
 
@@ -48,24 +58,11 @@ class EngineFits:
     def __init__(self, market: Market, proposer: Proposer) -> None:
         self._market = market
         self._proposer = proposer
-        self._said: OrderedDict[str, tuple[_State, list[Fit]]] = OrderedDict()
+        self._said: OrderedDict[str, _Said] = OrderedDict()
 
     async def of_need(self, need: Copy[NeedContent]) -> list[Fit]:
         """See Fits."""
-        await self._market.followed_results.catch_up()
-        state = _State(need.versions, self._market.engine.results.changes)
-        said = self._said.get(need.id)
-        if said is not None and said[0] == state:
-            return said[1]
-        ranked = await self._proposer.rank(need)
-        found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
-        results = await self._market.followed_results.copies(list(found))
-        fits = list(_fits((need, result, found[id]) for id, result in results.items()))
-        self._said[need.id] = (state, fits)
-        self._said.move_to_end(need.id)
-        if len(self._said) > _REMEMBERED:
-            self._said.popitem(last=False)
-        return fits
+        return (await self._ranked(need)).fits
 
     async def of_result(self, result: Copy[ResultContent]) -> list[Fit]:
         """See Fits."""
@@ -74,10 +71,26 @@ class EngineFits:
         needs = await self._market.needs.get_many([each.id for each in ranked[:_MOST]])
         return [fit for need in needs.values() for fit in await self._fits_of(need, result)]
 
+    async def _ranked(self, need: Copy[NeedContent]) -> _Said:
+        await self._market.followed_results.catch_up()
+        state = _State(need.versions, self._market.engine.results.changes)
+        said = self._said.get(need.id)
+        if said is None or said.state != state:
+            ranked = await self._proposer.rank(need)
+            found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
+            results = await self._market.followed_results.copies(list(found))
+            fits = list(_fits((need, result, found[id]) for id, result in results.items()))
+            said = self._said[need.id] = _Said(state, fits, frozenset(each.id for each in ranked))
+        self._said.move_to_end(need.id)
+        if len(self._said) > _REMEMBERED:
+            self._said.popitem(last=False)
+        return said
+
     async def _fits_of(self, need: Copy[NeedContent], result: Copy[ResultContent]) -> list[Fit]:
         # How well it fits a need depends on what else does, which only the ranking for that need knows.
-        if among := [fit for fit in await self.of_need(need) if fit.result == result.id]:
-            return among
+        said = await self._ranked(need)
+        if result.id in said.ranked:
+            return [fit for fit in said.fits if fit.result == result.id]
         fit = await self._fit(need, result)
         return [] if fit is None else list(_fits([(need, result, fit)]))
 
