@@ -5,7 +5,7 @@ not on the order in which it came (docs/decisions/0006-proposals-deterministic.m
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,6 +93,10 @@ type Remind = Callable[[str, datetime], Awaitable[None]]
 """Has a need looked at again at a moment."""
 
 
+type OnRanked = Callable[[Copy[NeedContent], int, Sequence[Ranked]], None]
+"""Is told what was ranked for a need, and at which count of the results' changes."""
+
+
 class Proposer:
     """Keeps the proposals of a need right. One refresh per need at a time in a process; across processes the id of a
     match, its revision and the checks after writing keep what two of them do at once consistent."""
@@ -102,6 +106,7 @@ class Proposer:
         self._remind = remind
         self._keeper = market.keeper
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+        self.on_ranked: list[OnRanked] = []
 
     async def refresh(self, need_id: str, *, begun: Begun | None = None) -> None:
         """Propose what fits the need best now; take back what nobody answered and no longer does. Idempotent.
@@ -117,10 +122,16 @@ class Proposer:
                     return
         # Still moving after three rounds: whoever moved it refreshes it, too, and the second look follows.
 
-    async def rank(self, need: Copy[NeedContent], also: Iterable[str] = ()) -> list[Ranked]:
+    async def rank(self, need: Copy[NeedContent], also: Collection[str] = ()) -> list[Ranked]:
         """Return the results known for a need, best first, whatever their band; those in `also` in any case."""
-        await self._market.followed_results.catch_up()
-        return await self._market.engine.rank(await self._market.need_item(need), also)
+        market = self._market
+        await market.followed_results.catch_up()
+        item, changes = await market.need_item(need), market.engine.results.changes
+        ranked = await market.engine.rank(item, also)
+        if not also:
+            for told in self.on_ranked:
+                told(need, changes, ranked)
+        return ranked
 
     async def close(self, matches: Sequence[Match], reason: str, *, party: str | None = None) -> None:
         """Take back the open ones among `matches`."""

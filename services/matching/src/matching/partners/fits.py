@@ -1,7 +1,8 @@
 """What fits what, as partners see it: the one place where they depend on the engine."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from qianqiao_contracts import NeedContent, ResultContent
@@ -39,30 +40,37 @@ class _State(NamedTuple):
     results: int
 
 
-class _Said(NamedTuple):
+@dataclass(slots=True)
+class _Said:
     """What the engine said of a need."""
 
     state: _State
-    fits: list[Fit]
-    ranked: frozenset[str]
-    """All results it looked at, whether they fit or not."""
+    found: dict[str, Ranked]
+    """Those that fit, the best so many of them."""
+    looked_at: frozenset[str]
+    fits: list[Fit] | None = None
 
 
 class EngineFits:
     """Asks the engine; the same probability from either side.
 
     What it said of a need is remembered while neither the need nor any result changes: a party's needs are all looked
-    at whenever one of them changes.
+    at whenever one of them changes, and proposing has just ranked that one.
     """
 
     def __init__(self, market: Market, proposer: Proposer) -> None:
         self._market = market
         self._proposer = proposer
         self._said: OrderedDict[str, _Said] = OrderedDict()
+        proposer.on_ranked.append(self._hear)
 
     async def of_need(self, need: Copy[NeedContent]) -> list[Fit]:
         """See Fits."""
-        return (await self._ranked(need)).fits
+        said = await self._ask(need)
+        if said.fits is None:
+            results = await self._market.followed_results.copies(list(said.found))
+            said.fits = list(_fits((need, result, said.found[id]) for id, result in results.items()))
+        return said.fits
 
     async def of_result(self, result: Copy[ResultContent]) -> list[Fit]:
         """See Fits."""
@@ -71,26 +79,28 @@ class EngineFits:
         needs = await self._market.needs.get_many([each.id for each in ranked[:_MOST]])
         return [fit for need in needs.values() for fit in await self._fits_of(need, result)]
 
-    async def _ranked(self, need: Copy[NeedContent]) -> _Said:
+    async def _ask(self, need: Copy[NeedContent]) -> _Said:
         await self._market.followed_results.catch_up()
         state = _State(need.versions, self._market.engine.results.changes)
         said = self._said.get(need.id)
-        if said is None or said.state != state:
-            ranked = await self._proposer.rank(need)
-            found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
-            results = await self._market.followed_results.copies(list(found))
-            fits = list(_fits((need, result, found[id]) for id, result in results.items()))
-            said = self._said[need.id] = _Said(state, fits, frozenset(each.id for each in ranked))
+        if said is not None and said.state == state:
+            self._said.move_to_end(need.id)
+            return said
+        await self._proposer.rank(need)  # which is heard
+        return self._said[need.id]
+
+    def _hear(self, need: Copy[NeedContent], changes: int, ranked: Sequence[Ranked]) -> None:
+        found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
+        state = _State(need.versions, changes)
+        self._said[need.id] = _Said(state, found, frozenset(each.id for each in ranked))
         self._said.move_to_end(need.id)
         if len(self._said) > _REMEMBERED:
             self._said.popitem(last=False)
-        return said
 
     async def _fits_of(self, need: Copy[NeedContent], result: Copy[ResultContent]) -> list[Fit]:
         # How well it fits a need depends on what else does, which only the ranking for that need knows.
-        said = await self._ranked(need)
-        if result.id in said.ranked:
-            return [fit for fit in said.fits if fit.result == result.id]
+        if result.id in (await self._ask(need)).looked_at:
+            return [fit for fit in await self.of_need(need) if fit.result == result.id]
         fit = await self._fit(need, result)
         return [] if fit is None else list(_fits([(need, result, fit)]))
 
