@@ -12,17 +12,16 @@ from typing import Final
 import structlog
 from qianqiao_contracts import EventData
 
-from matching.copies import Change, Copies, Copy, Status
+from matching.copies import Change, Copies, Copy
 from matching.embedding.items import ItemVectors
 from matching.engine.bulk import Bulk, Made
-from matching.engine.index.port import CandidateIndex, Entry, Held, Versions
+from matching.engine.index.port import CandidateIndex, Held
 from matching.engine.items import Item
 from matching.engine.shelf import Shelf
+from matching.merging import AT_ONCE, UNKNOWN, Merger
 from matching.position import Position
 
 _PAGE: Final = 200
-_AT_ONCE: Final = 8
-"""Changes taken before the event loop gets a turn: a few milliseconds of analysis."""
 _SETTLE_FROM: Final = 1_000
 """So many fresh items make their index be brought up to date at once, whoever is responsible for it otherwise."""
 _BUILD_PAGE: Final = 1_000
@@ -34,7 +33,6 @@ _FEW: Final = 500
 _READINGS: Final = 20
 _COPIES: Final = 1_000
 """Copies kept in memory: those that were proposed last."""
-_UNKNOWN: Final = Held("", Versions(0, 0), True, b"")
 
 type Told = Callable[[int], None]
 log = structlog.get_logger(__name__)
@@ -79,10 +77,10 @@ class Follower[C: EventData]:
     ) -> None:
         self.name = name
         self._copies = copies
-        self._item_of = item_of
         self._shelf = shelf
         self._pace = pace
         self._vectors = vectors
+        self._merging = Merger(copies, item_of, vectors)
         self._attached: set[str] | None = None
         self._fresh_until = 0.0
         self._copied: OrderedDict[str, Copy[C]] = OrderedDict()
@@ -140,7 +138,7 @@ class Follower[C: EventData]:
         known = {
             id: copy
             for id in ids
-            if (copy := self._copied.get(id)) and copy.versions == held.get(id, _UNKNOWN).versions[:2]
+            if (copy := self._copied.get(id)) and copy.versions == held.get(id, UNKNOWN).versions[:2]
         }
         if missing := [id for id in ids if id not in known]:
             read = await self._copies.get_many(missing)
@@ -197,84 +195,13 @@ class Follower[C: EventData]:
             self._fresh_until = max(self._fresh_until, fresh_until)
 
     async def _take(self, changes: Sequence[Change]) -> None:
-        await self._merge_all(self._shelf, changes)
+        await self._merging.changes(self._shelf, changes)
         self._settle_soon()
 
     def _settle_soon(self) -> None:
         idle = self._settling is None or self._settling.done()
         if idle and self._shelf.unsettled >= _SETTLE_FROM:
             self._settling = asyncio.create_task(self.settle(), name=f"settle {self.name}")
-
-    # ---- merging ----------------------------------------------------------------------------------------------------
-
-    async def _merge_all(self, shelf: Shelf, changes: Sequence[Change]) -> None:
-        for some in batched(changes, _AT_ONCE, strict=False):
-            await self._merge(shelf, some)
-            if len(changes) > _AT_ONCE:
-                await asyncio.sleep(0)
-
-    async def _merge(self, shelf: Shelf, changes: Sequence[Change]) -> None:
-        """Bring changes into a shelf, in any order, each as often as it comes: only what is later counts, part by part.
-
-        What an item is now is asked for all of them at once and kept up from there: nothing else runs in between.
-        """
-        held = dict(await shelf.get([change.item for change in changes]))
-        reopened: list[str] = []
-        for change in changes:
-            now = held.get(change.item, _UNKNOWN)
-            if change.content is not None:
-                entry = self._with_content(shelf, now, change, change.content)
-            elif change.status is Status.CLOSED:
-                entry = _closed(now, change)
-            else:
-                entry = None
-                if change.sequence > now.versions.status:
-                    reopened.append(change.item)
-            if entry is not None:
-                shelf.put(entry)
-                held[entry.id] = Held(entry.id, entry.versions, entry.is_open, entry.vector)
-        if reopened:
-            copies = await self._copies.get_many(reopened)
-            await self._merge_copies(shelf, copies, self._items(copies), reopened, changes)
-
-    def _with_content(self, shelf: Shelf, now: Held, change: Change, content: dict[str, object]) -> Entry | None:
-        if change.sequence <= now.versions.content:
-            return None
-        versions = Versions(change.sequence, now.versions.status, now.versions.extra)
-        item = self._item_of(change.item, self._copies.read(content)) if now.is_open else None
-        if item is not None and self._vectors is not None:
-            self._vectors.offer(item, change.sequence)
-        return shelf.entry(change.item, versions, item, is_open=now.is_open)
-
-    def _items(self, copies: Mapping[str, Copy[C]]) -> dict[str, Item]:
-        """The open ones as the engine sees them."""
-        return {id: self._item_of(id, copy.content) for id, copy in copies.items() if copy.is_open}
-
-    async def _merge_copies(
-        self,
-        shelf: Shelf,
-        copies: Mapping[str, Copy[C]],
-        items: dict[str, Item],
-        ids: Sequence[str],
-        changes: Sequence[Change] = (),
-    ) -> None:
-        """Bring in items as they were just read whole; of one without content `changes` say the status."""
-        if self._vectors is not None:
-            for id, embedding in (await self._vectors.read(list(items.values()))).items():
-                items[id] = replace(items[id], embedding=embedding)
-        held = await shelf.get(ids)
-        for id in ids:
-            now, copy = held.get(id, _UNKNOWN), copies.get(id)
-            if copy is not None:
-                item = items.get(id)
-                versions = Versions(*copy.versions, now.versions.extra + bool(item and item.embedding))
-                if _is_later(versions, now.versions):
-                    if item is not None and item.embedding is None and self._vectors is not None:
-                        self._vectors.offer(item, versions.content)
-                    shelf.put(shelf.entry(id, versions, item, is_open=copy.is_open))
-            elif now.versions.content == 0:
-                status = max(change.sequence for change in changes if change.item == id)
-                shelf.put(shelf.entry(id, Versions(0, max(status, now.versions.status)), None, is_open=True))
 
     # ---- vectors of language models ---------------------------------------------------------------------------------
 
@@ -289,7 +216,7 @@ class Follower[C: EventData]:
         if self._attached is not None:
             self._attached.update(ids)
         copies = await self._copies.get_many(ids)
-        items = self._items(copies)
+        items = self._merging.items(copies)
         found = await vectors.read(list(items.values()))
         held = await self._shelf.get(list(found))
         for id, embedding in found.items():
@@ -360,7 +287,7 @@ class Follower[C: EventData]:
                 await ready()
                 while self._meanwhile:
                     some, self._meanwhile = self._meanwhile, []
-                    await self._merge_all(shadow, some)
+                    await self._merging.changes(shadow, some)
                 before = self._shelf.become(shadow)
                 self._follow_from(read_at)
                 return before
@@ -374,10 +301,12 @@ class Follower[C: EventData]:
                 coming = asyncio.create_task(self._read_ahead(after, bulk))  # while this one is taken in
                 shadow.expect(batch.items, batch.made)
                 items = {item.id: item for item in batch.items}
-                for some in batched(batch.copies, _AT_ONCE, strict=False):
-                    await self._merge_copies(shadow, batch.copies, {id: items[id] for id in some if id in items}, some)
+                for some in batched(batch.copies, AT_ONCE, strict=False):
+                    await self._merging.copies(
+                        shadow, batch.copies, {id: items[id] for id in some if id in items}, some
+                    )
                     await asyncio.sleep(0)
-                await self._merge_all(shadow, [change for change in batch.page if change.status is not None])
+                await self._merging.changes(shadow, [change for change in batch.page if change.status is not None])
                 told(read)
                 if shadow.unsettled >= BUILD_SETTLES:
                     scanned = str(Position(position.read_at, after))
@@ -391,28 +320,16 @@ class Follower[C: EventData]:
         page = await self._copies.changed(None, after, _BUILD_PAGE)
         # Items whole, so that none is put as open first and closed later; steps whose content never came remain.
         copies = {copy.id: copy for copy in await self._copies.with_status(page)}
-        items = list(self._items(copies).values())
+        items = list(self._merging.items(copies).values())
         return _Batch(page, copies, items, await bulk.made(items))
 
     async def _changed_since(self, since: datetime, shelf: Shelf) -> int:
         """Bring everything that changed since then into a shelf; return how many documents that were."""
         after, read = "", 0
         while page := await self._copies.changed(since - self._pace.overlap, after, _PAGE):
-            await self._merge_all(shelf, page)
+            await self._merging.changes(shelf, page)
             after, read = page[-1].key, read + len(page)
         return read
-
-
-def _closed(now: Held, change: Change) -> Entry | None:
-    if change.sequence <= now.versions.status:
-        return None
-    return Entry(change.item, Versions(now.versions.content, change.sequence, now.versions.extra), False, {}, b"")
-
-
-def _is_later(versions: Versions, held: Versions) -> bool:
-    """Whether something is newer and nothing older."""
-    content, status = versions.content, versions.status
-    return (content, status) != held[:2] and content >= held.content and status >= held.status
 
 
 def _later(latest: datetime | None, page: Sequence[Change]) -> datetime | None:
