@@ -2,12 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from matching.engine.engine import Engine, Ranked
+from matching.engine.items import Item
 from matching.main import SERVICE, compose
 from matching.partners.refreshing import Partners
 from matching.settings import MatchingSettings
@@ -378,3 +380,20 @@ async def test_a_party_whose_listings_change_all_the_time_is_looked_at_once_in_a
     await service.deliver(PARTIES[0][2].model_copy(update={"name": "（演示）甲集团"}), subject=A, sequence=2)
     await service.run_due()
     assert looks == [A], "what does not change all the time does not wait"
+
+
+async def test_partners_are_looked_for_with_what_proposing_has_ranked(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await play(service, *PARTIES[:2], *[arrival for arrival in BOTH_WAYS if arrival[0].startswith("result")])
+    rank, ranked = Engine.rank, list[str]()
+
+    async def counted(self: Engine, item: Item, also: Sequence[str] = ()) -> list[Ranked]:
+        ranked.extend([] if also else [item.id])
+        return await rank(self, item, also)
+
+    monkeypatch.setattr(Engine, "rank", counted)
+    needs = [arrival for arrival in BOTH_WAYS if arrival[0].startswith("need")]
+    await play(service, *needs)
+    assert await names(service) == ["MatchProposed"]
+    assert sorted(ranked) == sorted(id for id, _, _ in needs)

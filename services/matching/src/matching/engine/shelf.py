@@ -61,7 +61,7 @@ class Shelf:
         self._settling = _Fresh()
         self._busy: asyncio.Lock = asyncio.Lock()
         self._settled = 0
-        self._puts = 0
+        self._changes = 0
         self._ahead: dict[str, tuple[Item, Made]] = {}
         self.damage: IndexDamagedError | None = None
         """What was found to be wrong with the index; nothing is read from it any more."""
@@ -100,13 +100,14 @@ class Shelf:
 
     @property
     def changes(self) -> int:
-        """Grows with everything that may change what a search finds."""
-        return self._puts + self._settled
+        """Grows with everything that may change what a search finds. Settling does not: it finds the same items."""
+        return self._changes
 
     def stand_on(self, index: CandidateIndex | None) -> CandidateIndex | None:
         """Go on with another opening of the same index; what is fresh stays. Return the one before."""
         before, self._index, self.damage = self._index, index, None
         self._settled += 1
+        self._changes += 1
         return before
 
     def become(self, other: "Shelf") -> CandidateIndex | None:
@@ -115,6 +116,7 @@ class Shelf:
         self._model, self._index, self.damage = other._model, other._index, other.damage
         self._fresh, self._settling = other._fresh, other._settling
         self._settled += 1
+        self._changes += 1
         return before
 
     def unchanging(self) -> asyncio.Lock:
@@ -131,7 +133,7 @@ class Shelf:
         if self._index is not None and model.baked_version != self._model.baked_version:
             raise ValueError("its vectors were made with another model")
         self._model = model
-        self._puts += 1
+        self._changes += 1
 
     def successor(self, model: Model, index: CandidateIndex) -> "Shelf":
         """Return an empty shelf of the same kind."""
@@ -199,7 +201,7 @@ class Shelf:
 
     def put(self, entry: Entry) -> None:
         """Hold this in place of whatever is held under its id. Versions are the caller's to compare."""
-        self._puts += 1
+        self._changes += 1
         self._fresh.put(entry)
 
     async def settle(self, position: Callable[[], str | None] = lambda: None, *, at_any_rate: bool = False) -> int:
@@ -243,6 +245,7 @@ class Shelf:
                     kept.put(entry)
             self._fresh = kept
             self._settled += 1
+            self._changes += 1
             return True
 
     def _restore(self) -> None:
