@@ -1,166 +1,22 @@
-"""An index on disk beside a real store: opened again, followed, shared, damaged, built anew, and never wrong."""
+"""An index on disk beside a real store: opened again, followed, shared, damaged, and never wrong."""
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from matching.copies import Copies, Status
-from matching.engine.contents import need_item, result_item
-from matching.engine.engine import Engine
+from matching.copies import Status
+from matching.engine.contents import need_item
 from matching.engine.index.place import Place
 from matching.engine.index.port import IndexDamagedError
 from matching.engine.index.tantivy_index import RECORDS, TantivyIndex
-from matching.engine.model import Model
-from matching.engine.vectors import result_vector
-from matching.follower import Follower
-from matching.indexing import Indexes, OnAdopted, followers, indexes
-from matching.settings import MatchingSettings
 from matching.unavailable import IndexBeingRebuilt
-from qianqiao_chassis.clock import SystemClock
-from qianqiao_chassis.service import Chassis
-from qianqiao_chassis.store.client import Store
-from qianqiao_chassis.store.projection import Projection
-from qianqiao_chassis.wiring import Wiring
-from qianqiao_contracts import NeedContent, ResultContent
 
 from .demonstration import FITS, NEEDS, RESULTS
+from .processes import GAS, Start, fill, start, variant
 
-GAS = NEEDS["need-gas"]
-
-
-@dataclass
-class Process:
-    """What one process of the service has of all this."""
-
-    results: Copies[ResultContent]
-    engine: Engine
-    followed: Follower[ResultContent]
-    kept: Indexes
-    directory: Path
-    identity: Projection
-    reads: list[Any]
-    """Since when each page was read; None = from the beginning."""
-
-    @property
-    def place(self) -> Path:
-        """Where the index of results is."""
-        return self.directory / "results"
-
-    @property
-    def generation(self) -> Path:
-        """The one that is current."""
-        current = Place(self.place).current()
-        assert current is not None
-        return current
-
-    async def listed(self, id: str, sequence: int, content: ResultContent) -> None:
-        """As the event does."""
-        change, _ = await self.results.put_content(id, sequence, content)
-        await self.followed.take(change)
-
-    async def step(self, id: str, sequence: int, status: Status) -> None:
-        """As the event does."""
-        await self.followed.take(await self.results.put_status(id, sequence, status))
-
-    async def fitting(self, need: NeedContent = GAS) -> list[str]:
-        """Which results fit a need, as proposing sees it."""
-        await self.followed.catch_up(to_the_last=True)
-        return [each.id for each in await self.engine.rank(need_item("n", need)) if each.score.fits]
-
-    async def until(self, done: Callable[[], bool]) -> None:
-        """See to the index until something holds."""
-        for _ in range(400):
-            await self.kept.tick()
-            if done():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("it never came to hold")
-
-    async def holds_the_truth(self, model: Model | None = None) -> None:
-        """Compare all that is known with the store and with an analysis from scratch."""
-        await self.followed.catch_up(to_the_last=True)
-        ids = [f"result-{n}" for n in range(60)] + list(RESULTS)
-        stored = await self.results.get_many(ids)
-        held = {id: each for id, each in (await self.followed.known(ids)).items() if each.versions.content}
-        assert held.keys() == stored.keys()
-        for id, copy in stored.items():
-            assert held[id].versions[:2] == copy.versions
-            assert held[id].is_open == copy.is_open
-            vector = result_vector(result_item(id, copy.content), model or Model.shipped()).vector
-            assert held[id].vector == (vector if copy.is_open else b"")
-
-
-type Start = Callable[..., Awaitable[Process]]
-
-
-@pytest.fixture
-async def start(mongo_url: str, mongo_database: str, tmp_path: Path) -> AsyncIterator[Start]:
-    """Start a process; all share the store and the directory."""
-    stack = AsyncExitStack()
-
-    async def begin(
-        *,
-        may_write: bool = True,
-        on_adopted: OnAdopted | None = None,
-        overlap_s: float = 2.0,
-        **more: Any,
-    ) -> Process:
-        store = await stack.enter_async_context(Store(mongo_url, mongo_database))
-        settings = MatchingSettings(
-            mongo_url=mongo_url,
-            mongo_database=mongo_database,
-            index_dir=str(tmp_path),
-            settle_every_s=60,
-            reread_s=0,
-            overlap_s=overlap_s,
-            **more,
-            _env_prefix="QIANQIAO_NOT_READ_IN_TESTS_",
-        )
-        clock = SystemClock()
-        wiring = Wiring("matching", store, clock)
-        engine = Engine.closed()
-        chassis = Chassis("matching", settings, clock, wiring)
-        _, results, followed_needs, followed_results = followers(chassis, engine)
-        reads = counted(results)
-        kept = indexes(chassis, engine, (followed_needs, followed_results), may_write=may_write, on_adopted=on_adopted)
-        await wiring.ensure_indexes()
-        await kept.start()
-        process = Process(results, engine, followed_results, kept, tmp_path, Projection(store, "index_identity"), reads)
-        stack.push_async_callback(kept.stop)
-        return process
-
-    async with stack:
-        yield begin
-
-
-def counted(results: Copies[ResultContent]) -> list[Any]:
-    reads: list[Any] = []
-    changed = results.changed
-
-    async def counting(since: Any, after: str, most: int) -> Any:
-        page = await changed(since, after, most)
-        reads.extend((since, change.key) for change in page)
-        return page
-
-    results.changed = counting  # type: ignore[method-assign]
-    return reads
-
-
-def variant(number: int) -> ResultContent:
-    content = RESULTS["result-gas"]
-    return content.model_copy(update={"parties": (f"party-{number}",), "keywords": ("甲烷", "激光", f"型号{number}")})
-
-
-async def fill(process: Process, count: int) -> None:
-    for id, content in RESULTS.items():
-        await process.listed(id, 1, content)
-    for number in range(count):
-        await process.listed(f"result-{number}", 1, variant(number))
+__all__ = ["start"]
 
 
 async def test_a_restart_opens_what_was_committed_and_reads_only_what_came_after(start: Start) -> None:
@@ -305,120 +161,6 @@ async def test_a_reader_that_finds_damage_has_the_writer_look(start: Start) -> N
     await writer.until(lambda: writer.engine.results.index not in (before, None))
     await reader.until(lambda: reader.engine.results.readable)
     await reader.holds_the_truth()
-
-
-async def test_a_build_beside_changes_loses_none(start: Start) -> None:
-    process = await start()
-    await fill(process, 30)
-    await process.kept.tick()
-    upkeep, before = process.kept.of("results"), process.generation
-    chance = random.Random(3)
-    upkeep.build_anew("test")
-    sequence = 1
-    while process.generation == before:
-        sequence += 1
-        id = f"result-{chance.randrange(40)}"
-        if chance.random() < 0.3:
-            await process.step(id, sequence, chance.choice(list(Status)))
-        else:
-            await process.listed(id, sequence, variant(sequence))
-        assert await process.fitting()  # the old one serves
-        await process.kept.tick()
-    assert sequence > 2
-    await process.holds_the_truth()
-    await process.kept.stop()
-    await (await start()).holds_the_truth()
-
-
-async def test_a_build_that_was_interrupted_goes_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matching.follower._BUILD_PAGE", 10)
-    monkeypatch.setattr("matching.follower.BUILD_SETTLES", 10)
-    process = await start()
-    await fill(process, 50)
-    await process.kept.tick()
-    upkeep, before = process.kept.of("results"), process.generation
-    told: list[int] = []
-
-    async def stop_it(shadow: Any, tell: Any) -> None:
-        def half(done: int) -> None:
-            told.append(done)
-            if done >= 30:
-                raise RuntimeError("the process ends here")
-
-        await Follower.build(process.followed, shadow, half)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(process.followed, "build", stop_it)
-        upkeep.build_anew("test")
-        await process.until(lambda: bool(told) and told[-1] >= 30)
-        await process.kept.tick()
-    process.reads.clear()
-    await process.results.put_content("result-5", 2, variant(77))  # of the half that was read
-    upkeep.build_anew("test")
-    await process.until(lambda: process.generation != before)
-    scanned = [key for since, key in process.reads if since is None]
-    assert 0 < len(scanned) <= 50
-    await process.holds_the_truth()
-
-
-@asynccontextmanager
-async def other_model(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Model]:
-    """One that is baked into vectors differently, as far as its name goes."""
-    model = Model()
-    version = Model.baked_version.fget  # type: ignore[attr-defined]
-    monkeypatch.setattr(
-        Model, "baked_version", property(lambda self: version(self) + (" other" if self is model else ""))
-    )
-    yield model
-
-
-async def test_another_model_is_taken_up_behind_the_old_one(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    adopted: list[str] = []
-
-    async def everything_changed(version: str, at_start: bool) -> None:
-        if not at_start:
-            adopted.append(version)
-
-    process = await start(on_adopted=everything_changed)
-    await fill(process, 10)
-    await process.kept.tick()
-    before, expected = process.generation, await process.fitting()
-    async with other_model(monkeypatch) as model:
-        process.kept.adopt(model)
-        while process.engine.results.model is not model:
-            assert await process.fitting() == expected
-            await process.kept.tick()
-        assert process.generation != before
-        assert await process.fitting() == expected
-        await process.holds_the_truth(model)
-        await process.until(lambda: bool(adopted))
-        assert not before.exists()
-        assert adopted == [model.version]
-        await process.kept.stop()
-        old = await start()  # a process that does not know the new model: nothing it could read
-        await old.until(lambda: old.engine.results.readable)
-        assert old.engine.results.model is not model
-        await old.holds_the_truth()
-
-
-async def test_waste_has_the_index_built_anew(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matching.upkeep._WASTE_FROM", 10_000)
-    process = await start()
-    await fill(process, 10)
-    await process.kept.tick()
-    before = process.generation
-    for sequence in range(2, 8):
-        for number in range(10):
-            await process.listed(f"result-{number}", sequence, variant(number * 10 + sequence))
-        await process.kept.tick()
-
-    def waste() -> float:
-        index = process.engine.results.index
-        assert isinstance(index, TantivyIndex)
-        return index.waste
-
-    await process.until(lambda: process.generation != before and waste() < 0.5)
-    await process.holds_the_truth()
 
 
 async def test_places_keep_one_current_generation(tmp_path: Path) -> None:
