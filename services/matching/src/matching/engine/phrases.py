@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from matching.bilingual.expansion import expanded
 from matching.engine.analyzer import cut
 from matching.engine.features import SHARE_STEPS, meet, term_of, word_parts
+from matching.engine.headers import TOLD
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, read
 from matching.engine.model import Model
@@ -116,7 +117,7 @@ class Asked:
     def __init__(self, need: Item, model: Model, vector: bytes) -> None:
         self._text = Shown(need)
         self._vector = read([vector], NEED)
-        self._mass = SQUARE * float(self._vector.header["masses"][0, 0]) * MASS_UNIT
+        self._mass = SQUARE * float(self._vector.measures[0, TOLD]) * MASS_UNIT
         """All that the need asks for, in squares of a step."""
         found = list(cut(self._text.folded))
         self._words = [word for word, _, _ in found]
