@@ -194,8 +194,14 @@ class Shelf:
         """Hold this in place of whatever is held under its id. Versions are the caller's to compare."""
         self._fresh.put(entry)
 
-    async def settle(self, position: Callable[[], str | None] = lambda: None, *, at_any_rate: bool = False) -> int:
-        """Bring what is fresh into the index; return how many changes that were.
+    async def settle(
+        self,
+        position: Callable[[], str | None] = lambda: None,
+        *,
+        at_any_rate: bool = False,
+        is_last: bool = False,
+    ) -> int:
+        """Bring what is fresh into the index; return how many changes that were. `is_last`: see `CandidateIndex.write`.
 
         `position` is asked when it is sure what is written; alone it is written only `at_any_rate`. If writing fails,
         all stays findable and is written next time; so it does where another process writes.
@@ -209,7 +215,7 @@ class Shelf:
                 return 0
             self._fresh, self._settling = _Fresh(), self._fresh
             try:
-                await self._ask(lambda index: index.write(list(self._settling.items.values()), said))
+                await self._ask(lambda index: index.write(list(self._settling.items.values()), said, is_last=is_last))
             except NotTheWriterError:
                 self._restore()
                 return 0
