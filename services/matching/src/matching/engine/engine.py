@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from itertools import takewhile
 from typing import Final, NamedTuple, Self
 
+import numpy as np
+
 from matching.engine.index.port import IndexDamagedError, Versions
 from matching.engine.index.tantivy_index import TantivyIndex
 from matching.engine.items import Item
@@ -100,7 +102,7 @@ class Engine:
             scoring = Scoring(model, analysed.vector)
             pairs = zip(held, scores, strict=True)
             ranked = [_new(Ranked, (each.id, score, "", 0, scoring, each.vector)) for each, score in pairs]
-            return _with_likes(sorted(ranked, key=_order))
+            return _with_likes(_in_order(ranked))
         except IndexDamagedError as damage:
             raise self.results.distrust(damage) from damage
 
@@ -115,7 +117,7 @@ class Engine:
         except IndexDamagedError as damage:
             raise self.needs.distrust(damage) from damage
         found = (Ranked(each.id, pair) for each, pair in zip(held, scores, strict=True) if pair.probability >= least)
-        return sorted(found, key=_order)
+        return _in_order(list(found))
 
     async def settle(self) -> int:
         """Bring what is fresh into the indexes."""
@@ -147,6 +149,17 @@ def _with_likes(ranked: list[Ranked]) -> list[Ranked]:
         for each, first in zip(fitting, firsts, strict=True)
     ]
     return [*told, *ranked[len(told) :]]
+
+
+def _in_order(ranked: list[Ranked]) -> list[Ranked]:
+    """Likeliest first; equal probabilities by finer coverage, then by id."""
+    likely = np.array([-each.score.probability for each in ranked])
+    covered = np.array([-(each.score.word_coverage + each.score.bigram_coverage) for each in ranked])
+    order = np.lexsort((covered, likely))
+    likely, covered = likely[order], covered[order]
+    if ((likely[1:] == likely[:-1]) & (covered[1:] == covered[:-1])).any():  # hardly ever: texts that say the same
+        return sorted(ranked, key=_order)
+    return [ranked[at] for at in order.tolist()]
 
 
 def _order(ranked: Ranked) -> tuple[float, float, str]:

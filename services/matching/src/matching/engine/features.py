@@ -4,7 +4,7 @@ Everything is worked out for many pairs at once, and in whole numbers until the 
 same figures, to the last digit, whichever side it was found from and whoever stood beside it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -118,12 +118,12 @@ def term_of(word: Word) -> int:
     return word.key if word.is_pair else word.key | kernels.OTHER_TERM
 
 
-def word_parts(meeting: Meeting, results: Vectors) -> Iterator[tuple[int, int, int]]:
-    """Yield owner and term of each shared word, and what it adds to the coverage of the need: a share of its mass, in
-    steps of weight times SHARE_STEPS.
+def word_parts(meeting: Meeting, results: Vectors) -> Integers:
+    """Return three rows, owner and term of each shared word, and what it adds to the coverage of the need: a share of
+    its mass, in steps of weight times SHARE_STEPS.
     """
-    parts = kernels.word_parts(meeting.hits, results.numbers, *SATURATION, SQUARES, SHARE_STEPS)
-    yield from zip(*parts.tolist(), strict=True)
+    parts: Integers = kernels.word_parts(meeting.hits, results.numbers, *SATURATION, SQUARES, SHARE_STEPS)
+    return parts
 
 
 def table_of(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool) -> Floats:
