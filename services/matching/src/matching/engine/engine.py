@@ -93,8 +93,9 @@ class Engine:
         model = self.results.model
         analysed = need_vector(need, model)
         found = await self.results.search(analysed.heaviest, _CANDIDATES["found"])
-        missing = set(also) - {held.id for held in found}
+        missing = set(also)
         if missing:
+            missing.difference_update(held.id for held in found)
             found += (await self.results.get(sorted(missing))).values()
         held = open_with_content(found)
         try:
@@ -142,6 +143,8 @@ def score_pair(need: Item, result: Item, model: Model | None = None) -> Score:
 def _with_likes(ranked: list[Ranked]) -> list[Ranked]:
     """Say which of those that may be proposed, they come first, are near-copies of each other."""
     fitting = list(takewhile(lambda each: each.score.fits, ranked))
+    if not fitting:
+        return ranked
     firsts = near_copies([each.vector for each in fitting])
     times = Counter(firsts)
     told = [

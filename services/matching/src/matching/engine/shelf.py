@@ -137,10 +137,13 @@ class Shelf:
         # First what is fresh: what is settled during the search is then seen at least once.
         fresh: dict[str, Held] = {}
         for layer in (self._settling, self._fresh):
-            fresh |= {entry.id: _held(entry) for entry in layer.search(terms, most)}
+            if layer.items:
+                fresh |= {entry.id: _held(entry) for entry in layer.search(terms, most)}
         seen = self._settling.items.keys() | self._fresh.items.keys()
         settled = await self._ask(lambda index: index.search(terms, most))
         hidden = seen | self._settling.items.keys() | self._fresh.items.keys()
+        if not hidden:
+            return list(settled)
         now = (self._latest(id) or then for id, then in fresh.items())
         return [*(held for held in settled if held.id not in hidden), *(held for held in now if held.is_open)]
 
