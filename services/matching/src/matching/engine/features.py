@@ -114,7 +114,7 @@ def met(query: Query, many: Vectors, *, many_needs: bool) -> Meeting:
 
 
 def term_of(word: Word) -> int:
-    """Return the number by which `Hits.terms` calls a word."""
+    """Return the number by which hits (scoring_kernels.TERM) call a word."""
     return word.key if word.is_pair else word.key | kernels.OTHER_TERM
 
 

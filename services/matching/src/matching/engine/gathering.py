@@ -7,7 +7,6 @@ one in Python for one after the other. What is not as usual, or damaged, is a fl
 from typing import Any, Final
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
 from numba import carray, types  # type: ignore[attr-defined]
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -56,7 +55,7 @@ def _pointer_at(_typing: Any, _address: Any) -> Any:
 
 def _copied(_typing: Any, _to: Any, _address: Any, _size: Any) -> Any:
     def written(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        to, address = (builder.inttoptr(each, ir.IntType(8).as_pointer()) for each in arguments[:2])
+        to, address = (builder.inttoptr(each, _BUILT.voidptr_t) for each in arguments[:2])
         _BUILT.raw_memcpy(builder, to, address, arguments[2], 1)
         return context.get_dummy_value()
 
