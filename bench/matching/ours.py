@@ -63,15 +63,18 @@ class Ours:
         """Start the processes that analyse."""
         await self.bulk.made([self.corpus.result(number) for number in range(BATCH)])
 
-    async def build(self, numbers: Iterable[int]) -> None:
+    async def build(self, numbers: Iterable[int], *, is_last: bool = False) -> None:
         """Take in these results, as many with each commit as the service does where it builds an index anew."""
-        await self.take_items((self.corpus.result(number) for number in numbers), batch=BUILD_SETTLES)
+        items = (self.corpus.result(number) for number in numbers)
+        await self.take_items(items, batch=BUILD_SETTLES, is_last=is_last)
 
     async def take(self, numbers: Iterable[int], revision: int = 0) -> None:
         """Take in these results, or revisions of them, a thousand with each commit; the position names the last."""
         await self.take_items((self.corpus.result(number, revision) for number in numbers), revision)
 
-    async def take_items(self, items: Iterable[Item], revision: int = 0, *, batch: int = BATCH) -> None:
+    async def take_items(
+        self, items: Iterable[Item], revision: int = 0, *, batch: int = BATCH, is_last: bool = False
+    ) -> None:
         """The same of results that are there."""
         written = asyncio.create_task(asyncio.sleep(0))
         coming = None
@@ -79,9 +82,11 @@ class Ours:
             position = f"{revision}:{number_of(some[-1].id)}"
             before, coming = coming, _Batch(some, asyncio.create_task(self.bulk.made(some)), position)
             written = await self._written(before, revision, written)  # while the next is analysed
-        await (await self._written(coming, revision, written))
+        await (await self._written(coming, revision, written, is_last=is_last))
 
-    async def _written(self, batch: "_Batch | None", revision: int, written: asyncio.Task[None]) -> asyncio.Task[None]:
+    async def _written(
+        self, batch: "_Batch | None", revision: int, written: asyncio.Task[None], *, is_last: bool = False
+    ) -> asyncio.Task[None]:
         """Begin to write a batch as soon as it is analysed and the one before is written."""
         if batch is None:
             return written
@@ -91,7 +96,7 @@ class Ours:
             for item, each in zip(batch.items, made, strict=True)
         ]
         await written
-        return asyncio.create_task(self.index.write(entries, batch.position))
+        return asyncio.create_task(self.index.write(entries, batch.position, is_last=is_last))
 
     async def close(self) -> None:
         """Let go of everything; all that was taken is on the disk."""

@@ -69,7 +69,7 @@ async def measure(size: int, pack: str, folder: Path, *, live: bool) -> dict[str
     ours = Ours.create(folder, corpus, model)
     begun = time.perf_counter()
     for start in range(0, size, STEP):
-        await ours.build(range(start, min(size, start + STEP)))
+        await ours.build(range(start, min(size, start + STEP)), is_last=start + STEP >= size)
         say(f"{size:,}: {min(size, start + STEP):,} 项已建 built, {time.perf_counter() - begun:.0f} s")
     found["build_s"] = time.perf_counter() - begun
     await ours.close()

@@ -175,7 +175,7 @@ async def test_a_failed_commit_loses_nothing_and_is_tried_again(monkeypatch: pyt
     index = engine.results.index
     assert index is not None
 
-    async def broken(entries: Sequence[Entry], position: str | None) -> None:
+    async def broken(entries: Sequence[Entry], position: str | None, *, is_last: bool = False) -> None:
         await engine.put_result(RESULT_ITEMS["result-gas"], 2)
         raise OSError("the index cannot be written")
 

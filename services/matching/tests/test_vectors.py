@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matching.engine import headers
 from matching.engine.analyzer import bigrams, is_han, words
 from matching.engine.features import cosine
 from matching.engine.index.port import IndexDamagedError
@@ -151,9 +152,11 @@ def test_the_demonstration_vectors_are_small() -> None:
 def test_facets_are_kept_exactly() -> None:
     facets = Facets(frozenset({"qianqiao:a", "sei:b"}), frozenset({"技术转让"}), 7, 120, 110108, date(2026, 9, 1))
     vectors = read([result_vector(Item("r", "x", facets=facets), MODEL).vector], RESULT)
-    header = vectors.header[0]
-    assert (header["sectors"], header["modes"], header["trl"], header["fen"]) == (2, 1, 7, 120)
-    assert (header["region"], header["confirmed"]) == (110108, (date(2026, 9, 1) - date(1970, 1, 1)).days)
+    said = vectors.numbers[0]
+    facts = (said[headers.SECTORS], said[headers.MODES], said[headers.TRL], vectors.measures[0, headers.FEN])
+    assert facts == (2, 1, 7, 120)
+    assert said[headers.REGION] == 110108
+    assert said[headers.CONFIRMED] == (date(2026, 9, 1) - date(1970, 1, 1)).days
     assert len(read([], NEED)) == 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matching.bilingual.lexicon import Pair as Translation
 from matching.bilingual.lexicon import learn
-from matching.engine import kernels, packing, scoring_kernels
+from matching.engine import explaining_kernels, gathering, headers, judging_kernels, kernels, packing, scoring_kernels
 from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine
 from matching.engine.model import Model
@@ -25,7 +25,7 @@ def compiled_for() -> dict[str, int]:
     """For how many kinds of arguments each loop is compiled in this process."""
     return {
         f"{module.__name__}.{name}": len(loop.signatures)
-        for module in (kernels, packing, scoring_kernels)
+        for module in (explaining_kernels, gathering, headers, judging_kernels, kernels, packing, scoring_kernels)
         for name, loop in vars(module).items()
         if hasattr(loop, "signatures")
     }

@@ -25,9 +25,9 @@ _PAGE: Final = 200
 _SETTLE_FROM: Final = 1_000
 """So many fresh items make their index be brought up to date at once, whoever is responsible for it otherwise."""
 _BUILD_PAGE: Final = 1_000
-BUILD_SETTLES: Final = 12_000
-"""Items that a build commits together: few commits make few and large segments, which are searched faster; each item
-takes some ten kilobytes until then."""
+BUILD_SETTLES: Final = 15_000
+"""Items that a build commits together: few commits make few and large segments, which are searched faster, and 64 of
+them, which are merged to one, are just under a million; each item takes some ten kilobytes until then."""
 _FEW: Final = 500
 """Once a reading behind a build brings no more than this, the rest is a matter of a moment."""
 _READINGS: Final = 20
@@ -314,7 +314,7 @@ class Follower[C: EventData]:
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
-        await shadow.settle(lambda: str(Position(position.read_at)), at_any_rate=True)
+        await shadow.settle(lambda: str(Position(position.read_at)), at_any_rate=True, is_last=True)
 
     async def _read_ahead(self, after: str, bulk: Bulk) -> "_Batch[C]":
         page = await self._copies.changed(None, after, _BUILD_PAGE)

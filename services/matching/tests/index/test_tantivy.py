@@ -6,13 +6,14 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from matching.engine.index import records
 from matching.engine.index import tantivy_documents as documents
+from matching.engine.index.checks import segment_sizes
 from matching.engine.index.port import CandidateIndex, Entry, IndexDamagedError, NotTheWriterError, Versions
 from matching.engine.index.tantivy_index import RECORDS, TantivyIndex, baked_of
 
@@ -220,3 +221,61 @@ async def test_the_first_change_after_opening_is_not_lost_in_a_merge(tmp_path: P
         assert reopened.size == 21_000
         assert await found(reopened, "焊接") == [f"r{number}"]
         await reopened.close()
+
+
+async def test_what_a_build_ends_with_is_merged_with_what_is_small(path: Path) -> None:
+    index = TantivyIndex.create(path, BAKED)
+    for number in range(3):
+        await index.write([entry(f"id-{number}-{at}", ["甲烷"]) for at in range(9)], str(number))
+    assert len(segment_sizes(path)) == 3
+    await index.write([entry(f"last-{at}", ["甲烷"]) for at in range(9)], "last", is_last=True)
+    assert (index.size, index.position) == (36, "last")
+    await index.close()
+    assert len(segment_sizes(path)) == 1
+    opened = TantivyIndex.open(path, writes=True)
+    opened.check()
+    assert (opened.size, opened.position) == (36, "last")
+    assert len(await opened.search({"甲烷": 1.0}, 50)) == 36
+    for few in ([], [entry("a", ["甲烷"])], [entry("a", ["甲烷"]), entry("b", ["甲烷"])]):
+        await opened.write(few, f"then {len(few)}", is_last=True)
+        assert opened.position == f"then {len(few)}"
+    assert opened.size == 38
+    await opened.close()
+
+
+async def test_a_last_write_that_fails_half_way_leaves_the_position(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = TantivyIndex.create(path, BAKED)
+    await index.write([entry("a", ["甲烷"])], "one")
+    commit, done = TantivyIndex._commit, list[object]()
+
+    def fails(self: TantivyIndex, entries: Sequence[Entry], position: str | None) -> None:
+        if len(done) == 2:
+            raise ValueError("no room on the disk")
+        done.append(commit(self, entries, position))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TantivyIndex, "_commit", fails)
+        with pytest.raises(OSError, match="no room"):
+            await index.write([entry(f"id-{at}", ["焊接"]) for at in range(20)], "two", is_last=True)
+    assert index.position == "one"
+    await index.write([entry(f"id-{at}", ["焊接"]) for at in range(20)], "two", is_last=True)
+    assert (index.size, index.position) == (21, "two")
+    index.check()
+    await index.close()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "lacking"),
+    [
+        ([], 1),
+        ([700_000], 1),
+        ([9_000], 7),
+        ([700_000, 90_000, 15_001, 15_001, 4_000, 1], 4),
+        ([15_001] * 3 + [1] * 5, 1),
+        ([40_000, 30_000], 1),
+    ],
+)
+def test_how_many_small_segments_are_lacking_until_some_are_merged(sizes: list[int], lacking: int) -> None:
+    assert documents.short_of_a_merge(sizes) == lacking

@@ -13,16 +13,17 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from matching.engine import packing
+from matching.engine import headers, packing
 from matching.engine.index.port import IndexDamagedError
 from matching.engine.items import Embedding, Facets
 
 type Integers = npt.NDArray[np.int64]
+type Floats = npt.NDArray[np.float64]
 type Numbers = npt.NDArray[np.uint16]
 type Codes = npt.NDArray[np.uint8]
 
@@ -30,34 +31,10 @@ FORMAT: Final = 2
 """Number of this format, the first byte of every vector."""
 NEED: Final = 1
 RESULT: Final = 2
-_HEADER: Final = np.dtype(
-    [
-        ("format", "u1"),
-        ("kind", "u1"),
-        ("sectors", "u1"),
-        ("modes", "u1"),
-        ("pairs", "<u2"),
-        ("pair_words", "<u2"),
-        ("words", "<u2"),
-        ("groups", "<u2"),
-        ("schemes", "u1"),
-        ("trl", "u1"),
-        ("confirmed", "<u2"),
-        ("embedding", "<u2"),
-        ("fen", "<f4"),
-        ("region", "<u4"),
-        ("lengths", "<u2", 4),
-        ("short_lengths", "u1", 2),
-        ("masses", "<f2", 4),
-    ]
-)
 _STRUCT: Final = struct.Struct("<4B4H2B2HfI4H2B4e")
-_SIZE: Final = _HEADER.itemsize
+"""Format, kind, sectors, modes; pairs, pair words, words, groups; schemes, TRL; day confirmed, size of the embedding;
+amount; region; lengths; masses. Taken apart by headers.py."""
 _GREATEST: Final = 65_000.0
-_CHECK: Final = 4
-_LEAST_SIZE: Final = _SIZE + _CHECK
-SECTIONS: Final = ("pairs", "pair_words", "words")
-"""Sections of terms, by their names in the header."""
 _RESIDUE: Final = zlib.crc32(b"\0\0\0\0")
 """Checksum of anything that is followed by its own checksum."""
 _RUN: Final = 255
@@ -139,7 +116,10 @@ def _embedded(embedding: Embedding | None) -> bytes:
 class Vectors:
     """Many vectors of one kind, read together. Places count 16-bit numbers from the first byte of the first vector."""
 
-    header: npt.NDArray[Any]
+    numbers: Integers
+    """The whole numbers of each header, a row for each vector: see headers.py."""
+    measures: Floats
+    """The other numbers of each header."""
     flat: Numbers
     begins: Integers
     """Where each vector begins."""
@@ -148,46 +128,45 @@ class Vectors:
     def __len__(self) -> int:
         return len(self.begins)
 
-    def column(self, name: str) -> npt.NDArray[np.float64]:
-        """Return a number of each header."""
-        return np.asarray(self.header[name], dtype=np.float64)
-
     @property
     def facet_begins(self) -> Integers:
         """Where the sectors of each vector begin."""
-        return self.begins + _SIZE // 2
-
-    @property
-    def group_begins(self) -> Integers:
-        """Where the groups of terms of each vector begin."""
-        begins: Integers = self.facet_begins + self.header["sectors"] + self.header["modes"]
-        return begins
+        return self.begins + headers.WORDS_OF_HEADER
 
     @property
     def term_ends(self) -> Integers:
         """Where the packed keys of each vector end."""
-        ends: Integers = self.begins + self.sizes - _CHECK // 2 - self.header["embedding"]
+        ends: Integers = self.begins + self.sizes - headers.CHECK - self.numbers[:, headers.EMBEDDING]
         return ends
 
-    def terms(self, number: int) -> tuple[Sequence[int], Integers, Codes]:
+    def facets(self, number: int) -> tuple[Numbers, Numbers]:
+        """Return the keys of the sectors and of the modes of one vector."""
+        begin = int(self.begins[number]) + headers.WORDS_OF_HEADER
+        behind = begin + int(self.numbers[number, headers.SECTORS])
+        return self.flat[begin:behind], self.flat[behind : behind + int(self.numbers[number, headers.MODES])]
+
+    def terms(self, number: int) -> tuple[Integers, Integers, Codes]:
         """Return of one vector how many terms each section has, their keys and their codes.
 
         Raises IndexDamagedError.
         """
-        header = self.header[number]
-        sections = [int(header[name]) for name in SECTIONS]
-        keys, codes = np.empty(sum(sections), np.int64), np.empty(sum(sections), np.uint8)
-        begin, end = int(self.group_begins[number]), int(self.term_ends[number])
-        if packing.unpacked(self.flat, begin, int(header["groups"]), end, keys, codes) != len(keys):
+        said = self.numbers[number]
+        sections = said[headers.PAIRS : headers.WORDS + 1]
+        size = int(sections.sum())
+        keys, codes = np.empty(size, np.int64), np.empty(size, np.uint8)
+        begin = int(self.begins[number]) + headers.WORDS_OF_HEADER
+        begin += int(said[headers.SECTORS]) + int(said[headers.MODES])
+        end = int(self.begins[number] + self.sizes[number]) - headers.CHECK - int(said[headers.EMBEDDING])
+        if packing.unpacked(self.flat, begin, int(said[headers.GROUPS]), end, keys, codes) != size:
             raise IndexDamagedError("a vector contradicts its own groups")
         return sections, keys, codes
 
     def embedding(self, number: int) -> Embedding | None:
         """Return the embedding of one vector."""
-        length = int(self.header["embedding"][number])
+        length = int(self.numbers[number, headers.EMBEDDING])
         if not length:
             return None
-        end = int(self.begins[number] + self.sizes[number]) - 2
+        end = int(self.begins[number] + self.sizes[number]) - headers.CHECK
         data = self.flat[end - length : end].tobytes()
         return Embedding(int.from_bytes(data[:4], "little"), data[4:])
 
@@ -195,22 +174,11 @@ class Vectors:
 def read(vectors: Sequence[bytes | memoryview], kind: int) -> Vectors:
     """Read vectors of one kind. Raises IndexDamagedError for any that is cut short, altered or of another kind."""
     sizes = np.fromiter(map(len, vectors), np.int64, len(vectors))
-    damaged = any(check != _RESIDUE for check in map(zlib.crc32, vectors)) or bool((sizes < _LEAST_SIZE).any())
-    if damaged or bool((sizes & 1).any()):
-        raise IndexDamagedError("a vector is damaged or cut short")
     joined = b"".join(vectors)
-    begins = np.cumsum(sizes) - sizes
-    places = begins[:, None] + np.arange(_SIZE)
-    raw = np.frombuffer(joined, dtype=np.uint8)
-    header = np.ascontiguousarray(raw[places]).view(_HEADER)[:, 0] if len(vectors) else np.zeros(0, _HEADER)
-    if bool(((header["format"] != FORMAT) | (header["kind"] != kind)).any()):
-        raise IndexDamagedError("a vector is of another format or kind")
-    return _laid_out(header, np.frombuffer(joined, dtype="<u2"), begins // 2, sizes // 2)
-
-
-def _laid_out(header: npt.NDArray[Any], flat: Numbers, begins: Integers, sizes: Integers) -> Vectors:
-    """What follows each header has to find room in the vector; whether terms do is seen where they are unpacked."""
-    vectors = Vectors(header, flat, begins, sizes)
-    if bool((vectors.group_begins + header["groups"] > vectors.term_ends).any()):
-        raise IndexDamagedError("a vector contradicts its own header")
-    return vectors
+    if any(check != _RESIDUE for check in map(zlib.crc32, vectors)) or bool((sizes & 1).any()):
+        raise IndexDamagedError("a vector is damaged or cut short")
+    flat, sizes = np.frombuffer(joined, dtype="<u2"), sizes >> 1
+    sound, begins, numbers, measures = headers.taken_apart(flat, sizes, FORMAT, kind)
+    if not sound:
+        raise IndexDamagedError("a vector is cut short, of another format or kind, or contradicts its own header")
+    return Vectors(numbers, measures, flat, begins, sizes)

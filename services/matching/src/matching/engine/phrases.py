@@ -6,18 +6,19 @@ the need, else its parts are.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from heapq import heapify, heappop, heapreplace
-from itertools import compress
-from operator import itemgetter
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from matching.bilingual.expansion import expanded
+from matching.engine import explaining_kernels as kernels
 from matching.engine.analyzer import cut
-from matching.engine.features import SHARE_STEPS, meet, term_of, word_parts
+from matching.engine.features import SHARE_STEPS, Query, met, term_of, word_parts
+from matching.engine.headers import TOLD
 from matching.engine.items import Item
-from matching.engine.layout import NEED, RESULT, read
+from matching.engine.layout import NEED, RESULT, Integers, read
 from matching.engine.model import Model
 from matching.engine.shown import Shown
 from matching.engine.statistics import SQUARE, SQUARES, Statistics
@@ -50,12 +51,8 @@ class Coverage(NamedTuple):
     missing: tuple[Phrase, ...]
 
 
-type _Parts = Mapping[int, int]
-"""By term of the need: its part of all that the need asks for, as far as a result covers it, in steps."""
-
-
 class _Run(NamedTuple):
-    """Neighbouring words of a need that stand together in the result, too."""
+    """Neighbouring words of a need that stand together in the result, too: a row of explaining_kernels.runs."""
 
     first: int
     """Number of the first word."""
@@ -64,11 +61,10 @@ class _Run(NamedTuple):
     start: int
     """Where it stands in the result."""
     end: int
-    terms: Collection[int]
-    """Different ones."""
     part: int
-    """Their part together."""
-    is_translation: bool = False
+    """The parts of its terms together."""
+    term: int
+    """The only one, or SEVERAL."""
 
 
 class _Known(dict[str, tuple[int, int, bool]]):
@@ -107,70 +103,88 @@ def coverage(need: Item, result: Item, model: Model | None = None) -> Coverage:
     return asked(need, model).coverages([result_vector(result, model).vector], [result])[0]
 
 
+class _Columns(NamedTuple):
+    """What loops are told of the words of a need."""
+
+    starts: Integers
+    ends: Integers
+    terms: Integers
+    telling: Integers
+
+
 class Asked:
     """A need made ready for explaining: its words where they stand, and how its terms are called in vectors.
 
-    Of each word there is an entry in every list: it is called by its number.
+    Of each word there is an entry in every list: it is called by its number. Its term has a number of its own.
     """
 
     def __init__(self, need: Item, model: Model, vector: bytes) -> None:
         self._text = Shown(need)
-        self._vector = read([vector], NEED)
-        self._mass = SQUARE * float(self._vector.header["masses"][0, 0]) * MASS_UNIT
+        asking = read([vector], NEED)
+        self._query = Query.of(asking)
+        self._mass = SQUARE * float(asking.measures[0, TOLD]) * MASS_UNIT
         """All that the need asks for, in squares of a step."""
         found = list(cut(self._text.folded))
-        self._words = [word for word, _, _ in found]
-        self._starts = [start for _, start, _ in found]
-        self._ends = [end for _, _, end in found]
+        self._words: Sequence[str]
+        self._starts: Sequence[int]
+        self._ends: Sequence[int]
+        self._squares: Sequence[int]
+        self._words, self._starts, self._ends = zip(*found, strict=True) if found else ((), (), ())
         known = _known_by(model.statistics)
         told = [known[word] for word in self._words]
-        self._terms = [term for term, _, _ in told]
-        self._squares = [square for _, square, _ in told]
-        self._often = Counter(self._terms)
+        called, self._squares, telling = zip(*told, strict=True) if told else ((), (), ())
+        numbers: dict[int, int] = {}
+        self._terms = [numbers.setdefault(term, len(numbers)) for term in called]
+        often = Counter(self._terms)
         squares = dict(zip(self._terms, self._squares, strict=True))
-        self._worth = {term: square * min(CAP, self._often[term]) for term, square in squares.items()}
-        worth = map(self._worth.__getitem__, self._terms)
-        columns = zip(range(len(found)), self._terms, self._starts, self._ends, worth, strict=True)
-        self._telling = list(compress(columns, [is_telling for _, _, is_telling in told]))
-        self._translated = self._translations(model)
+        self._worth = [squares[term] * min(CAP, times) for term, times in often.items()]
+        self._own = len(numbers)
+        """Terms of this number and greater ones are none of the need's own words."""
+        self._translated = self._translations(model, numbers)
+        self._columns = _Columns(*map(_integers, (self._starts, self._ends, self._terms, telling)))
+        self._worths = _integers(self._worth)
+        ordered = sorted(numbers)
+        self._called = _integers(ordered), _integers([numbers[term] for term in ordered])
+        """Terms as vectors call them, ascending, and their numbers."""
+        covering = [(term, self._terms[at]) for term, (at, _) in self._translated.items()]
+        self._covering = np.array(covering, dtype=np.int64).reshape(len(covering), 2)
 
     def coverages(
         self, vectors: Sequence[bytes | memoryview], results: Sequence[Item], *, phrases: int = 5, missing: int = 4
     ) -> list[Coverage]:
         """Explain the word coverage of results by the weightiest `phrases` and gaps. Raises IndexDamagedError."""
+        if not vectors:
+            return []
         scale = SHARE_STEPS * self._mass
+        offered = read(vectors, RESULT)
+        shared = word_parts(met(self._query, offered, many_needs=False), offered)
+        all_parts, totals = kernels.by_term(shared, *self._called, len(vectors))
         explained = []
-        for parts, result in zip(self._parts(vectors), results, strict=True):
+        for parts, total, result in zip(all_parts, totals.tolist(), results, strict=True):
             text = Shown(result)
-            chosen = _weightiest([*self._runs(parts, text), *self._by_translation(parts, text)], parts, phrases)
+            chosen = self._weightiest(parts, text, phrases)
             named = tuple(self._phrase(run, part / scale, text) for run, part in chosen)
-            total = sum(parts.values())
             rest = total - sum(part for _, part in chosen)
             explained.append(Coverage(total / scale, named, rest / scale, self._missing(parts, text, missing)))
         return explained
 
-    def _translations(self, model: Model) -> Mapping[int, tuple[int, str]]:
-        """Terms that are looked for as translations: the word that each translates, and what it is translated by."""
+    def _translations(self, model: Model, numbers: dict[int, int]) -> Mapping[int, tuple[int, str]]:
+        """Terms that are looked for as translations: the word that each translates, and what it is translated by.
+
+        Terms that have no number yet are given one.
+        """
         if model.lexicon is None:
             return {}
         first = {word: at for at, word in reversed(list(enumerate(self._words))) if self._squares[at]}
         found = expanded(Counter(self._words), model.lexicon)
         pairs = [(first[each.source], word) for word, each in found.items() if each.source in first]
         known = model.statistics.known([word for _, word in pairs])
-        return {term_of(word): pair for pair, word in zip(pairs, known, strict=True)}
-
-    def _parts(self, vectors: Sequence[bytes | memoryview]) -> Sequence[_Parts]:
-        parts: list[dict[int, int]] = [{} for _ in vectors]
-        if not vectors:
-            return []
-        results = read(vectors, RESULT)
-        for owner, term, part in word_parts(meet(self._vector, results, many_needs=False), results):
-            parts[owner][term] = part
-        return parts
+        terms = [numbers.setdefault(term_of(word), len(numbers)) for word in known]
+        return dict(zip(terms, pairs, strict=True))
 
     def _phrase(self, run: _Run, share: float, text: Shown) -> Phrase:
         start, end = self._starts[run.first], self._ends[run.behind - 1]
-        if run.is_translation:
+        if run.term >= self._own:
             said = f"{self._text.original[start:end]}→{text.original[run.start : run.end]}"
         else:
             start, end = self._text.widened(start, end, text, run.start)
@@ -181,43 +195,41 @@ class Asked:
         evidence = self._text.sentence(self._starts[heaviest]), text.sentence(run.start)
         return Phrase(said, text.field(run.start), share, *evidence)
 
-    def _runs(self, parts: _Parts, text: Shown) -> Iterator[_Run]:
-        """Runs of neighbouring words that a result has, as long as they stand together there."""
-        starts, ends, terms = self._starts, self._ends, self._terms
-        asked, offered = self._text.folded, text.folded
-        behind = 0
-        alone: set[int] = set()
-        for first in [at for at, term in enumerate(terms) if term in parts]:
-            if first < behind:
-                continue
-            term, start, behind = terms[first], starts[first], first + 1
-            place = offered.find(asked[start : ends[first]])
-            # What is longer stands no earlier, and nowhere if what it begins with does not.
-            while place >= 0 and behind < len(terms) and starts[behind] == ends[behind - 1] and terms[behind] in parts:
-                further = offered.find(asked[start : ends[behind]], place)
-                if further < 0:
-                    break
-                place, behind = further, behind + 1
-            if behind > first + 1:
-                end, together = place + ends[behind - 1] - start, set(terms[first:behind])
-                yield _Run(first, behind, place, end, together, sum([parts[each] for each in together]))
-            elif term not in alone:  # once is enough: it is counted where it stands first
-                where = (place, place + ends[first] - start) if place >= 0 else text.find_word(self._words[first])
-                if where is not None:
-                    alone.add(term)
-                    yield _Run(first, behind, *where, (term,), parts[term])
+    def _weightiest(self, parts: Integers, text: Shown, most: int) -> list[tuple[_Run, int]]:
+        """The weightiest runs with their parts, each term counted in one of them only; of equal ones the first."""
+        starts, ends, terms, _ = self._columns
+        runs = kernels.runs(self._text.points, starts, ends, terms, parts, text.points)
+        if self._translated or (runs[:, kernels.START] == kernels.NOWHERE).any():
+            found = [*self._found(runs, text), *self._by_translation(parts, text)]
+            runs = np.array(found, dtype=np.int64).reshape(len(found), len(_Run._fields))
+        chosen = kernels.weightiest(runs, terms, parts, most)
+        rows = runs[chosen[:, 0]].tolist()
+        return [(_Run(*row), part) for row, part in zip(rows, chosen[:, 1].tolist(), strict=True)]
 
-    def _by_translation(self, parts: _Parts, text: Shown) -> Iterator[_Run]:
+    def _found(self, runs: Integers, text: Shown) -> Iterator[_Run]:
+        """Those of the runs that stand in the result, though it be written otherwise than in the need."""
+        found: set[int] = set()
+        for run in map(_Run._make, runs.tolist()):
+            if run.term in found:
+                continue  # once is enough: it is counted where it stands first
+            if run.start != kernels.NOWHERE:
+                yield run
+            elif where := text.find_word(self._words[run.first]):
+                found.add(run.term)
+                yield run._replace(start=where[0], end=where[1])
+
+    def _by_translation(self, parts: Integers, text: Shown) -> Iterator[_Run]:
         for term, (at, translation) in self._translated.items():
-            if term in parts and term not in self._often and (where := text.find_word(translation)):
-                yield _Run(at, at + 1, *where, (term,), parts[term], is_translation=True)
+            is_there = term >= self._own and parts[term] != kernels.ABSENT
+            if is_there and (where := text.find_word(translation)):
+                yield _Run(at, at + 1, *where, int(parts[term]), term)
 
-    def _missing(self, parts: _Parts, text: Shown, most: int) -> tuple[Phrase, ...]:
+    def _missing(self, parts: Integers, text: Shown, most: int) -> tuple[Phrase, ...]:
         """The weightiest runs of words that the result has neither itself nor translated."""
-        weightiest = sorted(self._gaps(parts), key=itemgetter(0), reverse=True)[: 4 * most]
+        weightiest = kernels.gaps(*self._columns, self._worths, parts, self._covering, 4 * most)
         gaps: list[Phrase] = []
         told: set[int] = set()
-        for _, first, behind in weightiest:
+        for _, first, behind in weightiest.tolist():
             if len(gaps) == most:
                 break
             terms = set(self._terms[first:behind]) - told
@@ -231,43 +243,6 @@ class Asked:
                 gaps.append(Phrase(said, field, share, self._text.sentence(start), None))
         return tuple(gaps)
 
-    def _gaps(self, parts: _Parts) -> Iterator[tuple[int, int, int]]:
-        """Runs of words not covered: what they ask for in squares of a step (a term twice where it stands twice), the
-        number of the first and the one behind the last.
-        """
-        covered = set(parts)
-        if self._translated:
-            covered |= {self._terms[self._translated[term][0]] for term in parts if term in self._translated}
-        first = behind = place = worth = 0
-        for at, term, start, end, each in self._telling:
-            if term in covered:
-                continue
-            if start != place or not worth:
-                if worth:
-                    yield worth, first, behind
-                first, worth = at, 0
-            worth += each
-            behind, place = at + 1, end
-        if worth:
-            yield worth, first, behind
 
-
-def _weightiest(runs: Sequence[_Run], parts: _Parts, most: int) -> list[tuple[_Run, int]]:
-    """Return the weightiest runs with their parts, each term counted in one of them only; of equal ones the first."""
-    # What a run is worth only falls as its terms are used, so the first that is still worth what it was is the best.
-    waiting = [(-run.part, at) for at, run in enumerate(runs)]
-    heapify(waiting)
-    used: set[int] = set()
-    found: list[tuple[_Run, int]] = []
-    while waiting and len(found) < most:
-        worth, at = waiting[0]
-        now = sum([parts[term] for term in runs[at].terms if term not in used])
-        if now != -worth:
-            heapreplace(waiting, (-now, at))
-        elif now <= 0:
-            break
-        else:
-            heappop(waiting)
-            used.update(runs[at].terms)
-            found.append((runs[at], now))
-    return found
+def _integers(values: Sequence[int]) -> Integers:
+    return np.fromiter(values, np.int64, len(values))

@@ -7,11 +7,13 @@ probability is an upper bound.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from matching.engine.features import Floats, compared, meet, relative
+from matching.engine import judging_kernels as judging
+from matching.engine.features import ROW_OF, Floats, compared, meet, relative, table_of
 from matching.engine.layout import NEED, RESULT, Vectors, read
 from matching.engine.model import COVERAGES, FACETS, Calibration, Model
 
@@ -20,6 +22,10 @@ _MOST: Final = 0.99
 """Surer than this no regression on known pairs makes anybody."""
 _ODDS_DIGITS: Final = 9
 """Digits of the log-odds that count; beyond them processors may differ."""
+_TOLD: Final = [ROW_OF[name] for name in ("word", "pair", "word_title", "word_reverse", "cosine")]
+"""Rows of the features that a score tells, in its order."""
+_new: Final = tuple.__new__
+"""Makes a named tuple in half the time."""
 
 
 class Score(NamedTuple):
@@ -59,9 +65,9 @@ def score_results(
     """
     if not results:
         return []
-    calibration = model.calibration
     asked, offered = read([need], NEED), read(results, RESULT)
-    return _scores(_beside_each_other(asked, offered, calibration), calibration, foreign=foreign)
+    table = table_of(meet(asked, offered, many_needs=False), asked, offered, alone=False)
+    return _scores(table, model, alone=False, foreign=foreign)
 
 
 def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
@@ -72,8 +78,8 @@ def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model
     if not needs:
         return []
     asked, offered = read(needs, NEED), read([result], RESULT)
-    features = compared(meet(asked, offered, many_needs=True), asked, offered, alone=True)
-    return _scores(features | _alone(len(needs)), model.calibration, foreign=False)
+    table = table_of(meet(asked, offered, many_needs=True), asked, offered, alone=True)
+    return _scores(table, model, alone=True, foreign=False)
 
 
 def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model) -> dict[str, Floats]:
@@ -114,17 +120,26 @@ def _weighed(features: Mapping[str, Floats], coefficients: Mapping[str, float], 
     return total
 
 
-def _scores(features: Mapping[str, Floats], calibration: Calibration, *, foreign: bool) -> list[Score]:
-    order = calibration.order_for(foreign=foreign)
-    probability = probabilities(features, calibration)
+@lru_cache(maxsize=4)
+def _formulas(model: Model, *, foreign: bool) -> tuple[Any, ...]:
+    """What the calibration of a model says, as `judging_kernels.judged` takes it: rows of the table with their weights.
+
+    Kept of the present model and of the one before, for needs in either language.
+    """
+    calibration = model.calibration
     facets = {name: weight for name, weight in calibration.coefficients.items() if name in FACETS}
-    columns = [
-        *(features[name] for name in ("word", "pair", "word_title", "word_reverse", "cosine")),
-        _weighed(features, facets, calibration.floor),
-        probability,
-        np.round(_weighed(features, order, calibration.floor), _ODDS_DIGITS),
-    ]
+    given: list[Any] = [calibration.intercept, calibration.floor, calibration.propose_from]
+    for formula in (calibration.coefficients, facets, calibration.order_for(foreign=foreign)):
+        given.append(np.array([ROW_OF[name] for name in formula], dtype=np.int64))
+        given.append(np.array(list(formula.values()), dtype=np.float64))
+    return (*given, _MOST, 10.0**_ODDS_DIGITS, 10.0**_DIGITS)
+
+
+def _scores(table: Floats, model: Model, *, alone: bool, foreign: bool) -> list[Score]:
+    judged = judging.judged(table, alone, *_formulas(model, foreign=foreign))
+    probability = judged[judging.PROBABILITY]
     bands: list[str | None] = [None] * len(probability)
-    for at in np.flatnonzero(probability >= calibration.propose_from).tolist():
-        bands[at] = calibration.band_of(float(probability[at]))
-    return [Score(*row) for row in zip(*(column.tolist() for column in columns), bands, strict=True)]
+    for at in np.flatnonzero(probability >= model.calibration.propose_from).tolist():
+        bands[at] = model.calibration.band_of(float(probability[at]))
+    columns = (*table[_TOLD].tolist(), *judged.tolist(), bands)
+    return [_new(Score, row) for row in zip(*columns, strict=True)]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from matching.engine import headers
 from matching.engine.compiling import compiled
 from matching.engine.kernels import KEY_BITS
 from matching.engine.packing import unpacked
@@ -22,13 +23,12 @@ OTHER_TERM: Final = 1 << KEY_BITS
 """Added to the key of a word that is no pair of characters, so that the two kinds have different numbers."""
 SLOTS: Final = 1 << 13
 """Places in which a query's keys are looked up by their lowest bits; few enough to stay at hand."""
+QUERY_MOST: Final = 1 << 15
+"""Keys of a query are fewer: places are numbers of 16 bits, so that all of them stay at hand."""
 OWNER, UNIT, NEED, RESULT, TERM, PLACE = range(6)
 """Columns of a hit: which of the many vectors, the unit, the codes of both sides, the term's number, and the place of
 the same term and unit of the query in what is counted by it."""
 _ROOM: Final = 1024
-_SECTORS, _MODES, _PAIRS, _PAIR_WORDS, _WORDS, _GROUPS = range(6)
-COUNTS: Final = ("sectors", "modes", "pairs", "pair_words", "words", "groups")
-"""Columns of `counts`: how many of each kind a vector holds, as its header says."""
 _KEY, _NEXT, _CODES = 0, 1, 2
 
 
@@ -39,7 +39,7 @@ def looked_up(keys: Any, codes: Any, sections: Any) -> tuple[Any, Any]:  # pragm
     A row has a key, the next row with the same lowest bits, and by section the query's code + 1, 0 where it is not in
     that section.
     """
-    slots, rows = np.zeros(SLOTS, np.int32), np.zeros((len(keys) + 1, _CODES + 3), np.int32)
+    slots, rows = np.zeros(SLOTS, np.int16), np.zeros((len(keys) + 1, _CODES + 3), np.int32)
     size, section, left = 1, 0, sections[0]
     for at in range(len(keys)):
         while left == 0:
@@ -64,7 +64,7 @@ def meet(  # noqa: C901 - one loop over everything; parted, it would be called f
     flat: Any,
     begins: Any,
     ends: Any,
-    counts: Any,
+    numbers: Any,
     slots: Any,
     rows: Any,
     sectors: Any,
@@ -75,29 +75,30 @@ def meet(  # noqa: C901 - one loop over everything; parted, it would be called f
 ) -> Any:  # pragma: no cover - compiled
     """Find what a query shares with each of many vectors.
 
-    `begins` are places in `flat` of each vector's first sector, `ends` where its packed keys end; `slots` and `rows`
-    are what `looked_up` returns. Return whether all is sound; the hits; and how many sectors and modes each shares.
+    `begins` are places in `flat` of each vector's first sector, `ends` where its packed keys end, `numbers` those of
+    its header; `slots` and `rows` are what `looked_up` returns. Return whether all is sound; the hits; and how many
+    sectors and modes each shares.
     """
     hits = np.empty((_ROOM, PLACE + 1), np.int32)
-    facets = np.zeros((len(counts), 2), np.int64)
+    facets = np.zeros((len(numbers), 2), np.int64)
     keys, codes = np.empty(_ROOM, np.int64), np.empty(_ROOM, np.uint8)
     used = 0
-    for row in range(len(counts)):
+    for row in range(len(numbers)):
         at = begins[row]
-        for place in range(at, at + counts[row, _SECTORS]):
+        for place in range(at, at + numbers[row, headers.SECTORS]):
             for sector in sectors:
                 facets[row, 0] += flat[place] == sector
-        at += counts[row, _SECTORS]
-        for place in range(at, at + counts[row, _MODES]):
+        at += numbers[row, headers.SECTORS]
+        for place in range(at, at + numbers[row, headers.MODES]):
             for mode in modes:
                 facets[row, 1] += flat[place] == mode
-        at += counts[row, _MODES]
-        pairs = counts[row, _PAIRS]
-        pair_words = pairs + counts[row, _PAIR_WORDS]
-        terms = pair_words + counts[row, _WORDS]
+        at += numbers[row, headers.MODES]
+        pairs = numbers[row, headers.PAIRS]
+        pair_words = pairs + numbers[row, headers.PAIR_WORDS]
+        terms = pair_words + numbers[row, headers.WORDS]
         if terms > len(keys):
             keys, codes = np.empty(2 * terms, np.int64), np.empty(2 * terms, np.uint8)
-        if unpacked(flat, at, counts[row, _GROUPS], ends[row], keys[:terms], codes[:terms]) != terms:
+        if unpacked(flat, at, numbers[row, headers.GROUPS], ends[row], keys[:terms], codes[:terms]) != terms:
             return False, hits[:0], facets
         for term in range(terms):
             key = keys[term]
@@ -136,21 +137,40 @@ def meet(  # noqa: C901 - one loop over everything; parted, it would be called f
 
 
 @compiled
-def saturation(
-    lengths: Any, flat: Any, slope: Any, worth: Any, code: int, k1: float, steps: int
+def _fullness(
+    numbers: Any, flat: Any, slope: Any, worth: Any, k1: float, steps: int, code: int, unit: int
 ) -> Any:  # pragma: no cover - compiled
     """How fully a result covers a term of this code, in steps: BM25F over title, keywords and body (vectors.py)."""
     value = 0.0
     for field in range(3):
-        value += worth[field, code] / (flat[field] + slope[field] * lengths[field])
+        if worth[field, code] > 0:
+            length = numbers[headers.LENGTHS + 3 * unit + field]
+            value += worth[field, code] / (flat[unit, field] + slope[unit, field] * length)
     return np.int64(np.rint(value / (k1 + value) * steps))
+
+
+@compiled
+def _rarities(hits: Any, many: int, alone: bool, steps: int) -> tuple[Any, Any]:  # pragma: no cover - compiled
+    """Return by place of a hit how many of so many vectors have the term, and by that number what it makes rarity."""
+    most = np.int64(0)
+    for hit in range(len(hits)):
+        most = max(most, hits[hit, PLACE])
+    having, rarity = np.zeros(most + 1, np.int64), np.zeros(many + 2, np.int64)
+    if alone:
+        having[:] = 1
+    else:
+        for hit in range(len(hits)):
+            having[hits[hit, PLACE]] += 1
+    for number in range(1, many + 1):
+        rarity[number] = np.int64(np.rint(np.log(1 + (many - number + 0.5) / (number + 0.5)) * steps))
+    return having, rarity
 
 
 @compiled
 def add_up(
     pairs: int,
     hits: Any,
-    lengths: Any,
+    numbers: Any,
     flat: Any,
     slope: Any,
     field_worth: Any,
@@ -166,43 +186,40 @@ def add_up(
 ) -> Any:  # pragma: no cover - compiled
     """Add up the hits of each pair, by unit and sum.
 
-    `lengths[row, unit, field]` are those of the results, of one row where there is one. `alone`: each pair by itself,
-    so that every term is held by the one result there is. Saturations and rarity are counted in `share_steps`.
+    `numbers` are those of the results' headers, one row where there is one result. `alone`: each pair by itself, so
+    that every term is held by the one result there is. Saturations and rarity are counted in `share_steps`.
     """
     sums = np.zeros((pairs, 2, SUMS), np.int64)
-    held = np.ones(len(hits), np.int64)
-    if not alone and len(hits):
-        having = np.zeros(hits[:, PLACE].max() + 1, np.int64)
-        for hit in range(len(hits)):
-            having[hits[hit, PLACE]] += 1
-        for hit in range(len(hits)):
-            held[hit] = having[hits[hit, PLACE]]
-    many = 1 if alone else pairs
+    having, rarity = _rarities(hits, 1 if alone else pairs, alone, share_steps)
+    many_results = len(numbers) > 1
     for hit in range(len(hits)):
         owner, unit, need, result = hits[hit, OWNER], hits[hit, UNIT], hits[hit, NEED], hits[hit, RESULT]
         worth = squares[need >> 2 & 31]
         asked = worth * (need & 3)
-        row = owner if len(lengths) > 1 else 0
-        covered = asked * saturation(lengths[row, unit], flat[unit], slope[unit], field_worth, result, k1, share_steps)
-        rare = np.rint(np.log(1 + (many - held[hit] + 0.5) / (held[hit] + 0.5)) * share_steps)
-        sums[owner, unit, COVERED] += covered
-        sums[owner, unit, COSINE] += worth * asked_log[need] * offered_log[result]
-        sums[owner, unit, IN_TITLE] += asked * (result & title > 0)
-        sums[owner, unit, IN_KEYWORDS] += asked * (result & keywords > 0)
-        sums[owner, unit, IN_BODY] += asked * in_body[result]
-        sums[owner, unit, REVERSE] += worth
-        sums[owner, unit, LOCAL] += covered * np.int64(rare)
+        of_result = numbers[owner if many_results else 0]
+        covered = asked * _fullness(of_result, flat, slope, field_worth, k1, share_steps, result, unit)
+        total = sums[owner, unit]
+        total[COVERED] += covered
+        total[COSINE] += worth * asked_log[need] * offered_log[result]
+        total[IN_TITLE] += asked * (result & title > 0)
+        total[IN_KEYWORDS] += asked * (result & keywords > 0)
+        total[IN_BODY] += asked * in_body[result]
+        total[REVERSE] += worth
+        total[LOCAL] += covered * rarity[having[hits[hit, PLACE]]]
     return sums
 
 
 @compiled
 def word_parts(
-    hits: Any, lengths: Any, flat: Any, slope: Any, field_worth: Any, k1: float, squares: Any, share_steps: int
+    hits: Any, numbers: Any, flat: Any, slope: Any, field_worth: Any, k1: float, squares: Any, share_steps: int
 ) -> Any:  # pragma: no cover - compiled
-    """Return what each hit adds to its pair's coverage, counted like COVERED."""
-    parts = np.zeros(len(hits), np.int64)
+    """Return owner and term of each hit of a word, and what it adds to its pair's coverage, counted like COVERED."""
+    parts, size = np.empty((3, len(hits)), np.int64), 0
     for hit in range(len(hits)):
-        row, unit, need, result = hits[hit, OWNER], hits[hit, UNIT], hits[hit, NEED], hits[hit, RESULT]
-        steps = saturation(lengths[row, unit], flat[unit], slope[unit], field_worth, result, k1, share_steps)
-        parts[hit] = squares[need >> 2 & 31] * (need & 3) * steps
-    return parts
+        owner, need, result = hits[hit, OWNER], hits[hit, NEED], hits[hit, RESULT]
+        if hits[hit, UNIT] == WORD:
+            steps = _fullness(numbers[owner], flat, slope, field_worth, k1, share_steps, result, WORD)
+            parts[0, size], parts[1, size] = owner, hits[hit, TERM]
+            parts[2, size] = squares[need >> 2 & 31] * (need & 3) * steps
+            size += 1
+    return parts[:, :size]

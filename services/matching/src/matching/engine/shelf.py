@@ -146,10 +146,13 @@ class Shelf:
         # First what is fresh: what is settled during the search is then seen at least once.
         fresh: dict[str, Held] = {}
         for layer in (self._settling, self._fresh):
-            fresh |= {entry.id: _held(entry) for entry in layer.search(terms, most)}
+            if layer.items:
+                fresh |= {entry.id: _held(entry) for entry in layer.search(terms, most)}
         seen = self._settling.items.keys() | self._fresh.items.keys()
         settled = await self._ask(lambda index: index.search(terms, most))
         hidden = seen | self._settling.items.keys() | self._fresh.items.keys()
+        if not hidden:
+            return list(settled)
         now = (self._latest(id) or then for id, then in fresh.items())
         return [*(held for held in settled if held.id not in hidden), *(held for held in now if held.is_open)]
 
@@ -204,8 +207,14 @@ class Shelf:
         self._changes += 1
         self._fresh.put(entry)
 
-    async def settle(self, position: Callable[[], str | None] = lambda: None, *, at_any_rate: bool = False) -> int:
-        """Bring what is fresh into the index; return how many changes that were.
+    async def settle(
+        self,
+        position: Callable[[], str | None] = lambda: None,
+        *,
+        at_any_rate: bool = False,
+        is_last: bool = False,
+    ) -> int:
+        """Bring what is fresh into the index; return how many changes that were. `is_last`: see `CandidateIndex.write`.
 
         `position` is asked when it is sure what is written; alone it is written only `at_any_rate`. If writing fails,
         all stays findable and is written next time; so it does where another process writes.
@@ -219,7 +228,7 @@ class Shelf:
                 return 0
             self._fresh, self._settling = _Fresh(), self._fresh
             try:
-                await self._ask(lambda index: index.write(list(self._settling.items.values()), said))
+                await self._ask(lambda index: index.write(list(self._settling.items.values()), said, is_last=is_last))
             except NotTheWriterError:
                 self._restore()
                 return 0

@@ -12,7 +12,7 @@ from typing import Final, Self
 from matching.engine.analyzer import HAN, LATIN, cut, fold, is_han
 from matching.engine.items import Item
 from matching.engine.tables import word_set
-from matching.engine.texts import BREAK, folded_together
+from matching.engine.texts import BREAK, folded_together, points_of, string_of
 
 _SENTENCE_ENDS: Final = re.compile(r"[。；;！!？?\n]")
 _EVIDENCE: Final = 160
@@ -28,21 +28,25 @@ class Shown:
     What is looked for never spans a line break. A field whose length folding changes is shown folded.
     """
 
-    __slots__ = ("_begins", "_ends", "_is_plain", "_sentences", "folded", "original")
+    __slots__ = ("_begins", "_ends", "_is_plain", "_sentences", "folded", "original", "points")
 
     def __init__(self, item: Item) -> None:
         written = tuple(text for _, text in item.fields)
         original = BREAK.join(written)
-        folded = folded_together(original)
-        self._is_plain = folded is not None
+        points = folded_together(original)
+        self._is_plain = points is not None
         """Whether each character was folded by itself and no word exchanged: words stand there as they are compared."""
-        if folded is None:
+        if points is not None:
+            folded = string_of(points)
+        else:
             compared = [fold(text) for text in written]
             written = tuple(
                 text if len(text) == len(other) else other for text, other in zip(written, compared, strict=True)
             )
             original, folded = BREAK.join(written), BREAK.join(compared)
+            points = points_of(folded)
         self.folded: Final = folded
+        self.points: Final = points
         self.original: Final = original
         keywords = len(written[0]) + 1
         self._begins = (0, keywords, keywords + len(written[1]) + 1)
@@ -111,9 +115,9 @@ class Shown:
         It mends what segmentation cut differently on the two sides; it changes what is shown, not what counts.
         """
         folded, bounds = self.folded, other.bounds(place)
-        while start > 0 and other.folded.find(folded[start - 1 : end], *bounds) >= 0 and _widens(folded[start - 1]):
+        while start > 0 and _widens(folded[start - 1]) and other.folded.find(folded[start - 1 : end], *bounds) >= 0:
             start -= 1
-        while end < len(folded) and other.folded.find(folded[start : end + 1], *bounds) >= 0 and _widens(folded[end]):
+        while end < len(folded) and _widens(folded[end]) and other.folded.find(folded[start : end + 1], *bounds) >= 0:
             end += 1
         return start, end
 

@@ -117,15 +117,15 @@ class Text:
         """Read an item."""
         (_, title), (_, keywords), (_, body) = item.fields
         written = (title[:TEXT_LIMIT], keywords[:TEXT_LIMIT], body[:TEXT_LIMIT])
-        points = _points(BREAK.join(written))
+        points = points_of(BREAK.join(written))
         if kernels.folded(points, _BECOMES, _BEGINS):
-            fields = _divided(_string(points), len(written[0]), len(written[1]))
+            fields = _divided(string_of(points), len(written[0]), len(written[1]))
         else:
             fields = (_compared(fold(title)), _compared(fold(keywords)), _compared(fold(body)))
-            points = _points(BREAK.join(fields))
+            points = points_of(BREAK.join(fields))
         text = cls(fields, [], points)
         han = kernels.parted(points, *text.bounds, IS_HAN, ord(BREAK), ord(NEXT_FIELD))
-        text.words.extend(rjieba.cut(_string(han)))
+        text.words.extend(rjieba.cut(string_of(han)))
         for field in fields:
             text.words.append(NEXT_FIELD)
             text.words.extend(stem(run) for run in _LATIN.findall(field) if len(run) <= RUN_LIMIT and run not in _STOP)
@@ -138,22 +138,24 @@ class Text:
         return keywords, keywords + len(self.fields[1]) + 1
 
 
-def folded_together(text: str) -> str | None:
+def folded_together(text: str) -> Points | None:
     """Return fields folded that have line breaks between them; None where they have to be folded one by one.
 
     They have not where each character is folded by itself and no word is exchanged. Places are the same then.
     """
     if len(text) > TEXT_LIMIT:
         return None  # one of the fields may be longer than what is read
-    points = _points(text)
-    return _string(points) if kernels.folded(points, _BECOMES, _BEGINS) else None
+    points = points_of(text)
+    return points if kernels.folded(points, _BECOMES, _BEGINS) else None
 
 
-def _points(text: str) -> Points:
+def points_of(text: str) -> Points:
+    """Return the code points of a text."""
     return np.frombuffer(bytearray(text.encode("utf-32-le", "surrogatepass")), dtype=np.uint32)
 
 
-def _string(points: Points) -> str:
+def string_of(points: Points) -> str:
+    """Return the text of code points."""
     return points.tobytes().decode("utf-32-le", "surrogatepass")
 
 

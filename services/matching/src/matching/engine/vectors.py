@@ -72,7 +72,7 @@ SATURATION: Final = (
     np.stack([float(settings["weight"]) * _OF_CODE[:, at] for at, settings in enumerate(_FIELDS)]),
     float(_BM25F["k1"]),
 )
-"""BM25F, as scoring_kernels.saturation takes it: by unit and field what a length is divided by (flat, and for each
+"""BM25F, as the loops of scoring_kernels.py take it: by unit and field what a length is divided by (flat, and for each
 term), by field and result's code what an occurrence is worth, and k1."""
 LOG_STEPS: Final = 64
 _ASKED: Final = np.rint((1 + np.log(np.maximum(1, np.arange(CAP + 1)))) * LOG_STEPS).astype(np.int64)

@@ -6,6 +6,8 @@ seconds. A service does the same at its start, before it consumes or answers any
 
 from typing import Final
 
+from matching.engine.index.port import Entry, Versions
+from matching.engine.index.records import Records, encode
 from matching.engine.items import Item
 from matching.engine.likeness import near_copies
 from matching.engine.model import Model
@@ -18,6 +20,8 @@ _ITEMS: Final = (
     Item("", "激光焊接 激光焊接 laser laser", ("储能",), ("气孔",)),  # repeats leave arrays that are not contiguous
     Item("", ""),
 )
+_ID: Final = "result-00000000-0000-7000-8000-000000000000"
+_FOUND: Final = 100
 
 
 def warm_up(model: Model | None = None) -> None:
@@ -29,6 +33,16 @@ def warm_up(model: Model | None = None) -> None:
         score_needs([need.vector, need.vector], result.vector, model)
         near_copies([result.vector, result.vector])
         asked(item, model, need.vector).coverages([result.vector], [item])
+    _read_records()
+
+
+def _read_records() -> None:
+    """As many as a search finds are read in a loop."""
+    records = Records.in_memory()
+    places = records.append([encode(Entry(_ID, Versions(1, 1), True, {}, b""))] * _FOUND)
+    records.see(places[-1] + 1)
+    records.read(places)
+    records.close()
 
 
 if __name__ == "__main__":

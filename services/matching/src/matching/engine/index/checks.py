@@ -12,7 +12,7 @@ import time
 import zlib
 from pathlib import Path
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from matching.engine.index.port import IndexDamagedError
 
@@ -41,6 +41,11 @@ def check_files(directory: Path) -> None:
     raise IndexDamagedError("files keep vanishing")
 
 
+def segment_sizes(directory: Path) -> list[int]:
+    """Return how many documents each segment has, deleted ones left out. Raises IndexDamagedError."""
+    return [segment.documents for segment in _segments(_read(directory / _META))]
+
+
 def _missing(directory: Path, said: bytes) -> str | None:
     for name in _files(said):
         try:
@@ -59,17 +64,34 @@ def _read(path: Path) -> bytes:
 
 def _files(said: bytes) -> list[str]:
     """The files that `meta.json` names, one set for each segment."""
+    names: list[str] = []
+    for segment in _segments(said):
+        names += [segment.stem + part for part in _PARTS]
+        if segment.deletes is not None:
+            names.append(f"{segment.stem}.{segment.deletes}.del")
+    return names
+
+
+class _Segment(NamedTuple):
+    stem: str
+    """What the names of its files begin with."""
+    documents: int
+    """How many are not deleted."""
+    deletes: int | None
+    """Number of the file that says which are deleted."""
+
+
+def _segments(said: bytes) -> list[_Segment]:
     try:
         meta: dict[str, Any] = json.loads(said)
-        names: list[str] = []
+        found = []
         for segment in meta["segments"]:
-            stem = segment["segment_id"].replace("-", "")
-            names += [stem + part for part in _PARTS]
-            if segment["deletes"] is not None:
-                names.append(f"{stem}.{segment['deletes']['opstamp']}.del")
+            stem, size, deletes = segment["segment_id"].replace("-", ""), segment["max_doc"], segment["deletes"]
+            gone, number = (deletes["num_deleted_docs"], deletes["opstamp"]) if deletes is not None else (0, None)
+            found.append(_Segment(stem, int(size) - int(gone), number))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IndexDamagedError(f"{_META} cannot be read: {error}") from error
-    return names
+    return found
 
 
 def _check_file(path: Path) -> None:

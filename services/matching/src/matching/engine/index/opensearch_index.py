@@ -140,7 +140,7 @@ class OpenSearchIndex:
                     held[found["_id"]] = layout.held_of(found["_id"], found.get("_source", {}))
         return held
 
-    async def write(self, entries: Sequence[Entry], position: str | None) -> None:
+    async def write(self, entries: Sequence[Entry], position: str | None, *, is_last: bool = False) -> None:
         """See the port, and the module for what is not all or nothing here.
 
         Raises IndexUnavailable where OpenSearch did not take all of it in time: the position was not written then.

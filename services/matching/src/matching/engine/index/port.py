@@ -70,10 +70,12 @@ class CandidateIndex(Protocol):
         """Return the items that are held, by id."""
         ...
 
-    async def write(self, entries: Sequence[Entry], position: str | None) -> None:
+    async def write(self, entries: Sequence[Entry], position: str | None, *, is_last: bool = False) -> None:
         """Hold these in place of what was held under their ids, and the position (None: leave it); all or nothing.
 
         Of two entries with one id the last counts. Visible in this process on return, elsewhere after a `refresh`.
+        `is_last` of many: time may be taken to have the index searched faster; nobody reads it yet, and so another
+        process may see some of the entries before the position.
         Raises NotTheWriterError where another process writes this index.
         """
         ...

@@ -28,6 +28,12 @@ def _schema() -> tantivy.Schema:
 
 SCHEMA: Final = _schema()
 MARK: Final = "mark"
+_MERGED: Final = 8
+"""Segments that tantivy merges at a time."""
+_SMALL: Final = 10_000
+"""Documents below which all segments are alike."""
+_ALIKE: Final = 0.75
+"""By how much the binary logarithms of sizes differ at most that are alike."""
 _NOBODY: Final = -1
 """A number that no id has."""
 _LACKING: Final = re.compile(r"os error (12|13|23|24|28)\b")
@@ -111,6 +117,19 @@ def _searched(terms: Mapping[str, float], documents: int, often: Often) -> Mappi
     rarest = set(sorted(found, key=often.__getitem__)[: _LARGE["least"]])
     common = documents * _LARGE["common"]
     return {term: terms[term] for term in found if often[term] <= common or term in rarest}
+
+
+def short_of_a_merge(sizes: Sequence[int]) -> int:
+    """Return how many small segments are lacking until tantivy merges them with the smallest of these; at least one.
+
+    Of its rule (LogMergePolicy as it comes): segments are alike whose sizes differ by less than a factor, and all that
+    are smaller than some size; eight alike are merged.
+    """
+    alike: list[float] = []
+    for size in sorted((math.log2(max(size, _SMALL)) for size in sizes), reverse=True):
+        alike = [*alike, size] if alike and size >= alike[0] - _ALIKE else [size]
+    may_join = bool(alike) and math.log2(_SMALL) >= alike[0] - _ALIKE
+    return max(1, _MERGED - len(alike)) if may_join else 1
 
 
 def query_of_keys(keys: Sequence[int]) -> tantivy.Query:

@@ -23,7 +23,7 @@ from typing import Final, Self
 import tantivy
 
 from matching.engine.index import tantivy_documents as documents
-from matching.engine.index.checks import check_files
+from matching.engine.index.checks import check_files, segment_sizes
 from matching.engine.index.port import Entry, Held, IndexDamagedError, NotTheWriterError
 from matching.engine.index.records import Mark, Records, encode
 from matching.files import write_whole
@@ -32,7 +32,8 @@ FORMAT: Final = "tantivy-0.27/records-1"
 """Names how the files are laid out. An index of another format is built anew."""
 RECORDS: Final = "records"
 ABOUT: Final = "about.json"
-_HEAP: Final = 30_000_000
+_HEAP: Final = 45_000_000
+"""Bytes for what is not committed: enough for what a build commits together, which makes one segment then."""
 _AT_ONCE: Final = 20
 """Entries handed over before other threads get their turn; one takes some ten microseconds."""
 _BITS: Final = (1 << 24) - 1
@@ -159,11 +160,11 @@ class TantivyIndex:
         found = (self._held(view, id) for id in dict.fromkeys(ids))
         return {held.id: held for held in found if held is not None}
 
-    async def write(self, entries: Sequence[Entry], position: str | None) -> None:
+    async def write(self, entries: Sequence[Entry], position: str | None, *, is_last: bool = False) -> None:
         """See the port. Takes a thread, which lets others in after every few entries."""
         if not self._writes:
             raise NotTheWriterError("another process writes this index")
-        await asyncio.to_thread(self._write, list({entry.id: entry for entry in entries}.values()), position)
+        await asyncio.to_thread(self._write, list({entry.id: entry for entry in entries}.values()), position, is_last)
 
     async def refresh(self) -> bool:
         """See the port."""
@@ -222,16 +223,33 @@ class TantivyIndex:
 
     # ---- writing ----------------------------------------------------------------------------------------------------
 
-    def _write(self, entries: Sequence[Entry], position: str | None) -> None:
+    def _write(self, entries: Sequence[Entry], position: str | None, is_last: bool) -> None:
         with self._writing:
-            before = self._view.mark
             try:
-                self._commit(entries, position)
+                parts = min(self._commits_to_merge(), len(entries)) if is_last else 1
+                size = max(1, -(-len(entries) // parts)) if parts else 1
+                *others, last = batched(entries, size, strict=False) if entries else [()]
+                for some in others:
+                    self._commit(some, None)
+                self._commit(last, position)
             except (IndexDamagedError, NotTheWriterError):
                 raise
             except BaseException as error:
-                self._undo(before.end)
+                self._undo(self._view.mark.end)
                 raise OSError(f"the index cannot be written: {error}") from error
+
+    def _commits_to_merge(self) -> int:
+        """In how many commits to write what is last, so that tantivy merges it with the segments that are smallest.
+
+        It merges eight of about one size, and cannot be asked to; what is left over of a build would be searched piece
+        by piece for good.
+        """
+        if self._path is None:
+            return 1
+        if self._writer is not None:
+            self._writer.wait_merging_threads()
+            self._writer = None
+        return documents.short_of_a_merge(segment_sizes(self._path))
 
     def _commit(self, entries: Sequence[Entry], position: str | None) -> None:
         before, writer = self._view, self._opened()
