@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from matching.engine import scoring_kernels as kernels
+from matching.engine.implied import SHARE, Implied
 from matching.engine.index.port import IndexDamagedError
 from matching.engine.layout import Integers, Vectors
 from matching.engine.model import COVERAGES
-from matching.engine.statistics import PAIR_MOST_LEVEL, SQUARE, SQUARES
+from matching.engine.statistics import PAIR_MOST_LEVEL, SQUARE, SQUARES, STEPS
 from matching.engine.vectors import (
     ALSO_PAIR,
     IN_BODY,
@@ -35,9 +36,11 @@ type Features = Mapping[str, Floats]
 SHARE_STEPS: Final = 1023
 """Steps of a saturation."""
 _UNITS: Final = ("word", "pair")
-_KINDS: Final = ("", "_cosine", "_title", "_keywords", "_body", "_reverse", "_local")
+_KINDS: Final = ("", "_cosine", "_title", "_keywords", "_body", "_reverse", "_local", "_plain")
 """What the sums of a unit are called as features, see scoring_kernels.SUMS."""
-_SCALES: Final = SQUARE * np.array([SHARE_STEPS, LOG_STEPS**2, 1, 1, 1, 1, SHARE_STEPS**2], dtype=np.float64)
+_SCALES: Final = SQUARE * np.array(
+    [SHARE_STEPS, LOG_STEPS**2, 1, 1, 1, 1, SHARE_STEPS**2, SHARE_STEPS / STEPS], dtype=np.float64
+)
 """By sum: what a share of 1 is counted as."""
 _TINY: Final = 1e-9
 """Length of what has no terms, which nothing is divided by but 0."""
@@ -98,7 +101,7 @@ def word_parts(meeting: Meeting, results: Vectors) -> Iterator[tuple[int, int, i
 
 
 def compared(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool) -> dict[str, Floats]:
-    """Return the features of every pair, LOCAL among them; one of the two sides stands alone.
+    """Return the features of every pair, LOCAL and PLAIN among them; one of the two sides stands alone.
 
     LOCAL are the coverages once more, terms that fewer of these results have weighing more. They depend on everything
     the results stand beside, and so may order a list but not decide what is proposed; `alone`: each by itself.
@@ -131,6 +134,16 @@ def compared(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool)
         features |= {name + kind: of_unit[at] for at, kind in enumerate(_KINDS)}
     features["cosine"] = _cosines(needs, results, pairs)
     return features | _facet_features(meeting, needs, results)
+
+
+def implied_share(implied: Implied | None, need: Vectors, results: Vectors) -> Floats:
+    """Return the share of the mass of the only need that each result has not and that its words imply; 0 where nothing
+    is known of that. Raises IndexDamagedError.
+    """
+    if implied is None:
+        return np.zeros(len(results))
+    mass = float(need.header["masses"][0][0]) * MASS_UNIT
+    return np.asarray(implied.implied(need, results) / (SHARE * SQUARE * mass), dtype=np.float64)
 
 
 def _lengths(results: Vectors) -> Floats:

@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from matching.engine.features import Floats, compared, meet, relative
+from matching.engine.features import Floats, compared, implied_share, meet, relative
 from matching.engine.layout import NEED, RESULT, Vectors, read
-from matching.engine.model import COVERAGES, FACETS, Calibration, Model
+from matching.engine.model import COVERAGES, FACETS, IMPLIED, Calibration, Model
 
 _DIGITS: Final = 4
 _MOST: Final = 0.99
@@ -61,13 +61,14 @@ def score_results(
         return []
     calibration = model.calibration
     asked, offered = read([need], NEED), read(results, RESULT)
-    return _scores(_beside_each_other(asked, offered, calibration), calibration, foreign=foreign)
+    return _scores(_beside_each_other(asked, offered, model), calibration, foreign=foreign)
 
 
 def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
     """Score one result against many needs, in their order, each as if the result stood alone beside the need.
 
-    The same figures, to the last digit, as `score_results` gives for that result alone. Raises IndexDamagedError.
+    The same figures, to the last digit, as `score_results` gives for that result alone, but for `order`, which has no
+    list to order. Raises IndexDamagedError.
     """
     if not needs:
         return []
@@ -81,19 +82,21 @@ def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model
 
     Raises IndexDamagedError.
     """
-    return _beside_each_other(read([need], NEED), read(results, RESULT), model.calibration)
+    return _beside_each_other(read([need], NEED), read(results, RESULT), model)
 
 
-def _beside_each_other(need: Vectors, results: Vectors, calibration: Calibration) -> dict[str, Floats]:
+def _beside_each_other(need: Vectors, results: Vectors, model: Model) -> dict[str, Floats]:
+    calibration = model.calibration
     features = compared(meet(need, results, many_needs=False), need, results, alone=False)
     bounds = probabilities(features | _alone(len(results)), calibration)
     # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
-    return features | relative(features, bounds >= calibration.propose_from)
+    features |= relative(features, bounds >= calibration.propose_from)
+    return features | {IMPLIED: implied_share(model.implied, need, results)}
 
 
 def _alone(pairs: int) -> dict[str, Floats]:
-    """What is relative to the best, for pairs that stand alone: they are the best."""
-    return {f"{name}_of_best": np.ones(pairs) for name in COVERAGES}
+    """What is relative to the best, for pairs that stand alone: they are the best. A list of one needs no order."""
+    return {f"{name}_of_best": np.ones(pairs) for name in COVERAGES} | {IMPLIED: np.zeros(pairs)}
 
 
 def probabilities(features: Mapping[str, Floats], calibration: Calibration) -> Floats:

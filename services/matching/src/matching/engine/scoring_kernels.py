@@ -15,9 +15,9 @@ from matching.engine.packing import unpacked
 
 WORD, PAIR = 0, 1
 """Units: what is counted as words, and as pairs of characters."""
-COVERED, COSINE, IN_TITLE, IN_KEYWORDS, IN_BODY, REVERSE, LOCAL = range(7)
+COVERED, COSINE, IN_TITLE, IN_KEYWORDS, IN_BODY, REVERSE, LOCAL, PLAIN = range(8)
 """Sums of a unit."""
-SUMS: Final = 7
+SUMS: Final = 8
 OTHER_TERM: Final = 1 << KEY_BITS
 """Added to the key of a word that is no pair of characters, so that the two kinds have different numbers."""
 SLOTS: Final = 1 << 13
@@ -180,10 +180,12 @@ def add_up(
     many = 1 if alone else pairs
     for hit in range(len(hits)):
         owner, unit, need, result = hits[hit, OWNER], hits[hit, UNIT], hits[hit, NEED], hits[hit, RESULT]
-        worth = squares[need >> 2 & 31]
+        level = np.int64(need >> 2 & 31)
+        worth = squares[level]
         asked = worth * (need & 3)
         row = owner if len(lengths) > 1 else 0
-        covered = asked * saturation(lengths[row, unit], flat[unit], slope[unit], field_worth, result, k1, share_steps)
+        steps = saturation(lengths[row, unit], flat[unit], slope[unit], field_worth, result, k1, share_steps)
+        covered = asked * steps
         rare = np.rint(np.log(1 + (many - held[hit] + 0.5) / (held[hit] + 0.5)) * share_steps)
         sums[owner, unit, COVERED] += covered
         sums[owner, unit, COSINE] += worth * asked_log[need] * offered_log[result]
@@ -192,6 +194,7 @@ def add_up(
         sums[owner, unit, IN_BODY] += asked * in_body[result]
         sums[owner, unit, REVERSE] += worth
         sums[owner, unit, LOCAL] += covered * np.int64(rare)
+        sums[owner, unit, PLAIN] += level * (need & 3) * steps
     return sums
 
 

@@ -4,8 +4,12 @@ What was compiled is kept (see compiling.py) and read again in a fraction of a s
 seconds. A service does the same at its start, before it consumes or answers anything.
 """
 
+from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
+from matching.engine.implied import Implied
 from matching.engine.items import Item
 from matching.engine.likeness import near_copies
 from matching.engine.model import Model
@@ -18,11 +22,13 @@ _ITEMS: Final = (
     Item("", "激光焊接 激光焊接 laser laser", ("储能",), ("气孔",)),  # repeats leave arrays that are not contiguous
     Item("", ""),
 )
+_NOTHING: Final = Implied(*(np.zeros(0, np.uint32) for _ in range(3)))
 
 
 def warm_up(model: Model | None = None) -> None:
     """Have every inner loop compiled for all that it is called with, or read from where it was kept."""
     model = model or Model.shipped()
+    model = model if model.implied else replace(model, implied=_NOTHING)
     for item in _ITEMS:
         need, result = need_vector(item, model), result_vector(item, model)
         score_results(need.vector, [result.vector, result.vector], model)
