@@ -13,7 +13,7 @@ from matching.engine.packing import unpacked
 SHARE_BITS: Final = 8
 SHARE: Final = (1 << SHARE_BITS) - 1
 """What a share of 1 is counted as. A sign is the number of a term shifted by SHARE_BITS, with its share below."""
-_SLOTS: Final = 1 << 13
+_SLOTS: Final = 1 << 14
 """Places in which the signs of a need are looked up by the lowest bits of their terms."""
 _TERM, _NEXT, _ASKED, _SHARE = range(4)
 _HAS: Final = -1
@@ -112,16 +112,17 @@ def _looked_up(terms: Any, known: Any, ends: Any, signs: Any) -> tuple[Any, Any]
 def _surest(terms: Any, slots: Any, rows: Any, best: Any) -> None:  # pragma: no cover - compiled
     """Write for each term of a need how surely these of a result imply it at most; _HAS where it is one of them."""
     best[:] = 0
+    # Places without signs, as in packing.py.
     for term in terms:
-        row = slots[term & (_SLOTS - 1)]
+        row = np.uint64(slots[np.uint64(term) & np.uint64(_SLOTS - 1)])
         while row:
             if rows[row, _TERM] == term:
-                asked, share = rows[row, _ASKED], rows[row, _SHARE]
+                asked, share = np.uint64(rows[row, _ASKED]), rows[row, _SHARE]
                 if share == _HAS or best[asked] == _HAS:
                     best[asked] = _HAS
                 else:
                     best[asked] = max(best[asked], share)
-            row = rows[row, _NEXT]
+            row = np.uint64(rows[row, _NEXT])
 
 
 @compiled
