@@ -6,11 +6,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 from matching.bilingual.lexicon import Pair as Translation
 from matching.bilingual.lexicon import learn
-from matching.engine import explaining_kernels, gathering, headers, judging_kernels, kernels, packing, scoring_kernels
+from matching.engine import (
+    explaining_kernels,
+    gathering,
+    headers,
+    implied_kernels,
+    judging_kernels,
+    kernels,
+    packing,
+    scoring_kernels,
+)
 from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine
+from matching.engine.implied import Implied
 from matching.engine.model import Model
 from matching.engine.phrases import asked
 from matching.engine.statistics import Statistics
@@ -25,7 +36,16 @@ def compiled_for() -> dict[str, int]:
     """For how many kinds of arguments each loop is compiled in this process."""
     return {
         f"{module.__name__}.{name}": len(loop.signatures)
-        for module in (explaining_kernels, gathering, headers, judging_kernels, kernels, packing, scoring_kernels)
+        for module in (
+            explaining_kernels,
+            gathering,
+            headers,
+            implied_kernels,
+            judging_kernels,
+            kernels,
+            packing,
+            scoring_kernels,
+        )
         for name, loop in vars(module).items()
         if hasattr(loop, "signatures")
     }
@@ -51,7 +71,8 @@ def late() -> dict[str, int]:
     before = compiled_for()
     items = [result_item(id, result) for id, result in RESULTS.items()]
     lexicon = learn([Translation("激光焊接", "laser welding")] * 10)
-    for model in (Model.shipped(), Model(Statistics.learn(items), lexicon=lexicon)):
+    implied = Implied(*(np.array([number], np.uint32) for number in (7, 1, 9 << 8 | 5)))
+    for model in (Model.shipped(), Model(Statistics.learn(items), lexicon=lexicon, implied=implied)):
         asyncio.run(matched(model))
     return {name: count - before[name] for name, count in compiled_for().items() if count != before[name]}
 

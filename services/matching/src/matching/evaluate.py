@@ -25,6 +25,7 @@ from zlib import crc32
 
 from matching.bilingual.lexicon import Pair, learn, pairs_of
 from matching.engine.engine import Engine
+from matching.engine.implied import Implied
 from matching.engine.items import Item
 from matching.engine.model import Model
 from matching.engine.score import Score, score_results
@@ -111,7 +112,7 @@ async def _evaluated(
     pack: Sequence[Mapping[str, Any]], limit: int, model: Model | None, *, held_back: bool
 ) -> dict[str, Tally]:
     items = [result_item(record) for record in pack]
-    model = model or Model.learnt(Statistics.learn(items))
+    model = model or _learnt(items)
     if not model.is_calibrated:
         sys.stderr.write(
             f"校准来自另一词频（{model.calibration.statistics}），概率只是近似 / the calibration was learnt with other "
@@ -131,6 +132,11 @@ async def _evaluated(
     if any(record.get(ENGLISH) for record in pack):
         tallies[ENGLISH] = await _english(engine, model, pack, {record["id"] for record in chosen})
     return tallies
+
+
+def _learnt(items: Sequence[Item]) -> Model:
+    statistics = Statistics.learn(items)
+    return Model.learnt(statistics, Implied.learn(items, statistics))
 
 
 async def _english(engine: Engine, model: Model, pack: Sequence[Mapping[str, Any]], asked: Container[str]) -> Tally:

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from matching.engine import headers
 from matching.engine import judging_kernels as judging
 from matching.engine import scoring_kernels as kernels
+from matching.engine.implied import SHARE, Implied
 from matching.engine.index.port import IndexDamagedError
 from matching.engine.layout import Integers, Numbers, Vectors
-from matching.engine.model import COVERAGES, FACETS
-from matching.engine.statistics import PAIR_MOST_LEVEL, SQUARE, SQUARES
+from matching.engine.model import COVERAGES, FACETS, IMPLIED
+from matching.engine.statistics import PAIR_MOST_LEVEL, SQUARE, SQUARES, STEPS
 from matching.engine.vectors import (
     ALSO_PAIR,
     IN_BODY,
@@ -37,9 +38,9 @@ type Features = Mapping[str, Floats]
 SHARE_STEPS: Final = 1023
 """Steps of a saturation."""
 _UNITS: Final = ("word", "pair")
-_KINDS: Final = ("", "_cosine", "_title", "_keywords", "_body", "_reverse", "_local")
+_KINDS: Final = ("", "_cosine", "_title", "_keywords", "_body", "_reverse", "_local", "_plain")
 """What the sums of a unit are called as features, see scoring_kernels.SUMS."""
-_COMPARED: Final = (*(unit + kind for unit in _UNITS for kind in _KINDS), "cosine", *FACETS)
+_COMPARED: Final = (*(unit + kind for unit in _UNITS for kind in _KINDS), "cosine", *FACETS, IMPLIED)
 """Features by their rows in a table of them."""
 ROW_OF: Final[Mapping[str, int]] = {
     **{name: row for row, name in enumerate(_COMPARED)},
@@ -47,7 +48,9 @@ ROW_OF: Final[Mapping[str, int]] = {
     **{f"log_{name}": judging.LOGS + at for at, name in enumerate(COVERAGES)},
 }
 """Where in a table of features (judging_kernels.py) what may have a coefficient stands."""
-_SCALES: Final = SQUARE * np.array([SHARE_STEPS, LOG_STEPS**2, 1, 1, 1, 1, SHARE_STEPS**2], dtype=np.float64)
+_SCALES: Final = SQUARE * np.array(
+    [SHARE_STEPS, LOG_STEPS**2, 1, 1, 1, 1, SHARE_STEPS**2, SHARE_STEPS / STEPS], dtype=np.float64
+)
 """By sum: what a share of 1 is counted as."""
 _TINY: Final = 1e-9
 """Length of what has no terms, which nothing is divided by but 0."""
@@ -126,8 +129,11 @@ def word_parts(meeting: Meeting, results: Vectors) -> Integers:
     return parts
 
 
-def table_of(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool) -> Floats:
-    """Return the features of every pair, a row for each (ROW_OF); one of the two sides stands alone.
+def table_of(
+    meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool, implied: Floats | None = None
+) -> Floats:
+    """Return the features of every pair, a row for each (ROW_OF); one of the two sides stands alone. `implied` is what
+    `implied_share` says, 0 where it is not asked.
 
     LOCAL are the coverages once more, terms that fewer of these results have weighing more. They depend on everything
     the results stand beside, and so may order a list but not decide what is proposed; `alone`: each by itself.
@@ -150,6 +156,7 @@ def table_of(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool)
         sums,
         meeting.facets,
         _cosines(needs, results, meeting.pairs),
+        np.zeros(meeting.pairs) if implied is None else implied,
         needs.numbers,
         needs.measures,
         results.numbers,
@@ -166,6 +173,16 @@ def table_of(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool)
 def compared(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool) -> dict[str, Floats]:
     """Return the features of every pair by name, see `table_of`."""
     return dict(zip(_COMPARED, table_of(meeting, needs, results, alone=alone), strict=False))
+
+
+def implied_share(implied: Implied | None, need: Vectors, results: Vectors) -> Floats:
+    """Return the share of the mass of the only need that each result has not and that its words imply; 0 where nothing
+    is known of that. Raises IndexDamagedError.
+    """
+    if implied is None:
+        return np.zeros(len(results))
+    mass = float(need.measures[0, headers.TOLD]) * MASS_UNIT
+    return np.asarray(implied.implied(need, results) / (SHARE * SQUARE * mass), dtype=np.float64)
 
 
 def _cosines(needs: Vectors, results: Vectors, pairs: int) -> Floats:

@@ -20,7 +20,9 @@ SECTOR_SAME, SECTOR_OTHER, MODE_NONE, TRL_MISSING, PRICE_OVER, REGION_SAME, YEAR
     COSINES + 1, COSINES + 8
 )
 """Rows of facts compared."""
-FEATURES: Final = YEARS_STALE + 1
+IMPLIED: Final = YEARS_STALE + 1
+"""Row of what words imply (implied.py)."""
+FEATURES: Final = IMPLIED + 1
 OF_BEST: Final = FEATURES
 """From here on the coverages, by unit and sum, as shares of the best."""
 LOGS: Final = OF_BEST + UNITS * LOCAL
@@ -48,6 +50,7 @@ def compared(
     sums: Any,
     shared: Any,
     cosines: Any,
+    implied: Any,
     needs: Any,
     need_measures: Any,
     results: Any,
@@ -72,8 +75,8 @@ def compared(
             for sum in range(SUMS):
                 whole = _masses(need_measures, result_measures, need, result, unit, sum, mass_unit, tiny)
                 share = sums[pair, unit, sum] / (scales[sum] * whole)
-                table[unit * SUMS + sum, pair] = share if sum == LOCAL else min(1.0, share)
-        table[COSINES, pair] = cosines[pair]
+                table[unit * SUMS + sum, pair] = share if sum >= LOCAL else min(1.0, share)
+        table[COSINES, pair], table[IMPLIED, pair] = cosines[pair], implied[pair]
         asked, has = needs[need], results[result]
         same = shared[pair, 0] > 0
         table[SECTOR_SAME, pair] = same

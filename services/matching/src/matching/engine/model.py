@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Final, Protocol
 
 from matching.engine import analyzer
+from matching.engine.implied import Implied
 from matching.engine.layout import FORMAT
 from matching.engine.statistics import Statistics
 from matching.engine.tables import table
@@ -23,7 +24,14 @@ COVERAGES: Final = tuple(f"{unit}{kind}" for unit in ("word", "pair") for kind i
 covers; how alike the two are as vectors; how much of the need its title, keywords and body have; how much of the result
 the need has. All between 0 and 1."""
 LOCAL: Final = ("word_local", "pair_local")
-"""The first of them once more, counting for more what few of the results beside it have. They may order, not decide."""
+"""The first of them once more, counting for more what few of the results beside it have."""
+PLAIN: Final = ("word_plain", "pair_plain")
+"""The first of them once more, terms weighing what they say and not its square, by the same mass: what many half-common
+words agree on is told as well."""
+IMPLIED: Final = "word_implied"
+"""How much of what the need asks for, and the result has not, its other words imply (implied.py)."""
+LISTED: Final = frozenset((*LOCAL, *PLAIN, IMPLIED))
+"""What may order a list beside the features below, and never decides."""
 FACETS: Final = ("sector_same", "sector_other", "mode_none", "trl_missing", "price_over", "region_same", "years_stale")
 """Facts compared: whether, but for the levels of TRL and the years by which a result was confirmed before the need."""
 FEATURES: Final = frozenset(
@@ -74,7 +82,7 @@ class Calibration:
     bands: Mapping[str, float]
     """Least probability of each band."""
     ranking: Mapping[str, float]
-    """Coefficients of what a list is ordered by, on the features and on LOCAL; empty: by the log-odds."""
+    """Coefficients of what a list is ordered by, on the features and on LISTED; empty: by the log-odds."""
     ranking_translated: Mapping[str, float]
     """The same for a need in another language; empty: as all others."""
     statistics: str
@@ -109,7 +117,7 @@ class Calibration:
             for order in ("ranking", "ranking_translated")
         )
         ordering = set(ranking) | set(translated)
-        if unknown := sorted((set(coefficients) - FEATURES) | (ordering - FEATURES - set(LOCAL))):
+        if unknown := sorted((set(coefficients) - FEATURES) | (ordering - FEATURES - LISTED)):
             raise ValueError(f"unknown features: {', '.join(unknown)}")
         bands = {name: float(least) for name, least in data["bands"]["least"].items()}
         settings = data["probability"]
@@ -155,6 +163,7 @@ class Model:
     statistics: Statistics = field(default_factory=Statistics)
     calibration: Calibration = field(default_factory=lambda: Calibration.shipped(Statistics()))
     lexicon: Lexicon | None = None
+    implied: Implied | None = None
 
     @property
     def is_calibrated(self) -> bool:
@@ -170,12 +179,13 @@ class Model:
     @property
     def version(self) -> str:
         """Names everything a score depends on beside the two items."""
-        return f"{self.baked_version} score/{self.calibration.name}"
+        implied = f" {self.implied.version}" if self.implied else ""
+        return f"{self.baked_version}{implied} score/{self.calibration.name}"
 
     @classmethod
-    def learnt(cls, statistics: Statistics) -> "Model":
+    def learnt(cls, statistics: Statistics, implied: Implied | None = None) -> "Model":
         """Return the model of a snapshot without a calibration of its own: that of another collection stands in."""
-        return cls(statistics, Calibration.shipped(statistics))
+        return cls(statistics, Calibration.shipped(statistics), implied=implied)
 
     @staticmethod
     @cache

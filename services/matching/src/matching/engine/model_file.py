@@ -5,18 +5,21 @@
 The head names the format, the analyzer that the terms were made with, the number of documents, the floors of the two
 frequency tables, the calibration as data/bands.toml has it, and the sections with their lengths in bytes, in order:
 word_hashes (u4), word_counts (u4), pair_hashes (u8), pair_counts (u4), all little-endian, hashes ascending; lexicon,
-as the lexicon writes itself, empty where there is none.
+as the lexicon writes itself; implied_terms, implied_ends, implied_signs (u4 each, see implied.py). A part is empty
+where there is none, and a file without the last three is one that was written before there were any.
 """
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from matching.bilingual.lexicon import Lexicon
 from matching.engine import analyzer
+from matching.engine.implied import Implied
 from matching.engine.model import Calibration, Model
 from matching.engine.model import Lexicon as AnyLexicon
 from matching.engine.statistics import Frequencies, Statistics
@@ -25,7 +28,9 @@ _MAGIC: Final = b"QQMODEL1"
 _FORMAT: Final = 1
 LARGEST: Final = 1 << 27
 _START: Final = len(_MAGIC) + 8
-_SECTIONS: Final = ("word_hashes", "word_counts", "pair_hashes", "pair_counts", "lexicon")
+_FIRST: Final = ["word_hashes", "word_counts", "pair_hashes", "pair_counts", "lexicon"]
+_IMPLIED: Final = ["implied_terms", "implied_ends", "implied_signs"]
+_SECTIONS: Final = _FIRST + _IMPLIED
 
 type ReadLexicon = Callable[[bytes], AnyLexicon]
 
@@ -43,6 +48,7 @@ def to_bytes(model: Model) -> bytes:
         pairs.hashes.astype("<u8").tobytes(),
         pairs.counts.astype("<u4").tobytes(),
         model.lexicon.to_bytes() if model.lexicon else b"",
+        *_implied_to_bytes(model.implied),
     ]
     head = {
         "format": _FORMAT,
@@ -75,7 +81,8 @@ def from_bytes(data: bytes, read_lexicon: ReadLexicon = Lexicon.from_bytes) -> M
 
 
 def _taken_apart(told: list[list[Any]], data: bytes) -> dict[str, bytes]:
-    if [name for name, _ in told] != list(_SECTIONS) or sum(length for _, length in told) != len(data):
+    names = [name for name, _ in told]
+    if names not in (_FIRST, _SECTIONS) or sum(length for _, length in told) != len(data):
         raise ModelDamagedError("the model contradicts its own head")
     sections, at = {}, 0
     for name, length in told:
@@ -89,7 +96,8 @@ def _model(head: dict[str, Any], sections: dict[str, bytes], read_lexicon: ReadL
     pairs = _frequencies(sections["pair_hashes"], "<u8", sections["pair_counts"], int(head["floors"][1]))
     lexicon = read_lexicon(sections["lexicon"]) if sections["lexicon"] else None
     statistics = Statistics(int(head["documents"]), words, pairs)
-    return Model(statistics, Calibration.read(head["calibration"]), lexicon)
+    implied = _implied([np.frombuffer(sections.get(name, b""), "<u4").astype(np.uint32) for name in _IMPLIED])
+    return Model(statistics, Calibration.read(head["calibration"]), lexicon, implied)
 
 
 def _frequencies(hashes: bytes, width: str, counts: bytes, floor: int) -> Frequencies:
@@ -101,3 +109,20 @@ def _frequencies(hashes: bytes, width: str, counts: bytes, floor: int) -> Freque
     if len(found.hashes) != len(found.counts) or bool((found.hashes[1:] <= found.hashes[:-1]).any()):
         raise ModelDamagedError("the model's frequencies are not in order")
     return found
+
+
+def _implied_to_bytes(implied: Implied | None) -> list[bytes]:
+    if implied is None:
+        return [b""] * len(_IMPLIED)
+    return [part.astype("<u4").tobytes() for part in (implied.terms, implied.ends, implied.signs)]
+
+
+def _implied(parts: Sequence[npt.NDArray[np.uint32]]) -> Implied | None:
+    """Every sign has to belong to a term: loops without bounds read them."""
+    terms, ends, signs = parts
+    if not len(terms):
+        return None
+    in_order = bool((terms[1:] > terms[:-1]).all()) and bool((ends[1:] >= ends[:-1]).all())
+    if not in_order or len(ends) != len(terms) or int(ends[-1]) != len(signs):
+        raise ModelDamagedError("what the model's words imply is not in order")
+    return Implied(terms, ends, signs)

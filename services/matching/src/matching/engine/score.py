@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from matching.engine import judging_kernels as judging
-from matching.engine.features import ROW_OF, Floats, compared, meet, relative, table_of
+from matching.engine.features import ROW_OF, Floats, compared, implied_share, meet, relative, table_of
 from matching.engine.layout import NEED, RESULT, Vectors, read
-from matching.engine.model import COVERAGES, FACETS, Calibration, Model
+from matching.engine.model import COVERAGES, FACETS, IMPLIED, Calibration, Model
 
 _DIGITS: Final = 4
 _MOST: Final = 0.99
@@ -66,14 +66,16 @@ def score_results(
     if not results:
         return []
     asked, offered = read([need], NEED), read(results, RESULT)
-    table = table_of(meet(asked, offered, many_needs=False), asked, offered, alone=False)
+    meeting = meet(asked, offered, many_needs=False)
+    table = table_of(meeting, asked, offered, alone=False, implied=implied_share(model.implied, asked, offered))
     return _scores(table, model, alone=False, foreign=foreign)
 
 
 def score_needs(needs: Sequence[bytes | memoryview], result: bytes, model: Model) -> list[Score]:
     """Score one result against many needs, in their order, each as if the result stood alone beside the need.
 
-    The same figures, to the last digit, as `score_results` gives for that result alone. Raises IndexDamagedError.
+    The same figures, to the last digit, as `score_results` gives for that result alone, but for `order`, which has no
+    list to order. Raises IndexDamagedError.
     """
     if not needs:
         return []
@@ -87,14 +89,16 @@ def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model
 
     Raises IndexDamagedError.
     """
-    return _beside_each_other(read([need], NEED), read(results, RESULT), model.calibration)
+    return _beside_each_other(read([need], NEED), read(results, RESULT), model)
 
 
-def _beside_each_other(need: Vectors, results: Vectors, calibration: Calibration) -> dict[str, Floats]:
+def _beside_each_other(need: Vectors, results: Vectors, model: Model) -> dict[str, Floats]:
+    calibration = model.calibration
     features = compared(meet(need, results, many_needs=False), need, results, alone=False)
     bounds = probabilities(features | _alone(len(results)), calibration)
     # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
-    return features | relative(features, bounds >= calibration.propose_from)
+    features |= relative(features, bounds >= calibration.propose_from)
+    return features | {IMPLIED: implied_share(model.implied, need, results)}
 
 
 def _alone(pairs: int) -> dict[str, Floats]:

@@ -16,9 +16,9 @@ from matching.engine.packing import unpacked
 
 WORD, PAIR = 0, 1
 """Units: what is counted as words, and as pairs of characters."""
-COVERED, COSINE, IN_TITLE, IN_KEYWORDS, IN_BODY, REVERSE, LOCAL = range(7)
+COVERED, COSINE, IN_TITLE, IN_KEYWORDS, IN_BODY, REVERSE, LOCAL, PLAIN = range(8)
 """Sums of a unit."""
-SUMS: Final = 7
+SUMS: Final = 8
 OTHER_TERM: Final = 1 << KEY_BITS
 """Added to the key of a word that is no pair of characters, so that the two kinds have different numbers."""
 SLOTS: Final = 1 << 13
@@ -194,10 +194,12 @@ def add_up(
     many_results = len(numbers) > 1
     for hit in range(len(hits)):
         owner, unit, need, result = hits[hit, OWNER], hits[hit, UNIT], hits[hit, NEED], hits[hit, RESULT]
-        worth = squares[need >> 2 & 31]
+        level = np.int64(need >> 2 & 31)
+        worth = squares[level]
         asked = worth * (need & 3)
         of_result = numbers[owner if many_results else 0]
-        covered = asked * _fullness(of_result, flat, slope, field_worth, k1, share_steps, result, unit)
+        fullness = _fullness(of_result, flat, slope, field_worth, k1, share_steps, result, unit)
+        covered = asked * fullness
         total = sums[owner, unit]
         total[COVERED] += covered
         total[COSINE] += worth * asked_log[need] * offered_log[result]
@@ -206,6 +208,7 @@ def add_up(
         total[IN_BODY] += asked * in_body[result]
         total[REVERSE] += worth
         total[LOCAL] += covered * rarity[having[hits[hit, PLACE]]]
+        total[PLAIN] += level * (need & 3) * fullness
     return sums
 
 

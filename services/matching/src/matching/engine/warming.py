@@ -4,8 +4,12 @@ What was compiled is kept (see compiling.py) and read again in a fraction of a s
 seconds. A service does the same at its start, before it consumes or answers anything.
 """
 
+from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
+from matching.engine.implied import Implied
 from matching.engine.index.port import Entry, Versions
 from matching.engine.index.records import Records, encode
 from matching.engine.items import Item
@@ -22,11 +26,13 @@ _ITEMS: Final = (
 )
 _ID: Final = "result-00000000-0000-7000-8000-000000000000"
 _FOUND: Final = 100
+_NOTHING: Final = Implied(*(np.zeros(0, np.uint32) for _ in range(3)))
 
 
 def warm_up(model: Model | None = None) -> None:
     """Have every inner loop compiled for all that it is called with, or read from where it was kept."""
     model = model or Model.shipped()
+    model = model if model.implied else replace(model, implied=_NOTHING)
     for item in _ITEMS:
         need, result = need_vector(item, model), result_vector(item, model)
         score_results(need.vector, [result.vector, result.vector], model)

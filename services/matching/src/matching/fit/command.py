@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from qianqiao_chassis.errors import Problem
 
 from matching.bilingual.lexicon import Lexicon
+from matching.engine.implied import Implied
 from matching.engine.model import Model
 from matching.engine.statistics import Statistics
 from matching.engine.tables import table
@@ -94,7 +95,8 @@ async def _run(asked: argparse.Namespace) -> int:
     )
     # Without a lexicon: it is learnt from the very pairs that are measured, and would look better than it is.
     learnt = Statistics() if asked.background else await asyncio.to_thread(Statistics.learn, material.results)
-    model = replace(present, statistics=learnt, lexicon=None)
+    implied = None if asked.background else await asyncio.to_thread(Implied.learn, material.unasked, learnt)
+    model = replace(present, statistics=learnt, lexicon=None, implied=implied)
     lexicons = Lexicons({} if asked.background else material.pairs)
     cases = await measured(material, model, asked.most, lexicons)
     before = cases
@@ -109,7 +111,10 @@ async def _run(asked: argparse.Namespace) -> int:
     if (why := refusal(outcome)) is not None:
         say(*why, code="worse")
         return 1
-    fitted = replace(model, calibration=outcome.calibration, lexicon=await _lexicon(lexicons))
+    if implied is not None:
+        implied = await asyncio.to_thread(Implied.learn, material.results, learnt)
+    lexicon = await _lexicon(lexicons)
+    fitted = replace(model, calibration=outcome.calibration, lexicon=lexicon, implied=implied)
     origin = _origin(material, fitted, outcome)
     record.write(asked.out, fitted, origin)
     if asked.table:
@@ -190,6 +195,7 @@ def _origin(material: Material, model: Model, outcome: Outcome) -> dict[str, obj
         "verdicts": len(material.verdicts),
         "statistics": model.statistics.version,
         "lexicon": model.lexicon.version if model.lexicon else None,
+        "implied": model.implied.version if model.implied else None,
         "texts_in_both_languages": sum(map(len, material.pairs.values())),
         "fit": _FIT["version"],
         "held_back_log_loss": round(outcome.new.log_loss, 5),

@@ -8,7 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
-from matching.engine.model import FEATURES, LOCAL, Calibration
+from matching.engine.model import FEATURES, LISTED, Calibration
 from matching.engine.score import probabilities
 from matching.engine.tables import table
 from matching.fit import guard, judging
@@ -216,7 +216,7 @@ def _ranking(cases: Sequence[Case], present: Mapping[str, float], *, foreign: bo
 def features_learnt() -> list[str]:
     """Return the features that are learnt, in order. Raises ValueError for one that the engine does not have."""
     names = [*_FIT["features"]["learnt"], *_FIT["features"]["facts"]]
-    unknown = sorted(set(names) - FEATURES | set(_FIT["features"]["ranking"]) - FEATURES - set(LOCAL))
+    unknown = sorted(set(names) - FEATURES | set(_FIT["features"]["ranking"]) - FEATURES - LISTED)
     if unknown:
         raise ValueError(f"data/fit.toml names unknown features: {', '.join(unknown)}")
     return names

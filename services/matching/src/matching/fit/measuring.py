@@ -13,7 +13,7 @@ import numpy.typing as npt
 from matching.engine.engine import Engine
 from matching.engine.features import Floats, relative
 from matching.engine.items import Item
-from matching.engine.model import COVERAGES, FACETS, LOCAL, Calibration, Model
+from matching.engine.model import COVERAGES, FACETS, LISTED, Calibration, Model
 from matching.engine.score import features_of, probabilities
 from matching.engine.shelf import open_with_content
 from matching.engine.tables import table
@@ -89,7 +89,7 @@ class Market:
         if instead is not None and instead.id in vectors:
             vectors[instead.id] = result_vector(instead, self._model).vector
         if not vectors:
-            return Beside((), {name: np.zeros(0) for name in ("cosine", *COVERAGES, *LOCAL, *FACETS)})
+            return Beside((), {name: np.zeros(0) for name in ("cosine", *COVERAGES, *LISTED, *FACETS)})
         features = features_of(analysed.vector, list(vectors.values()), self._model)
         return Beside(tuple(vectors), {name: np.asarray(values) for name, values in features.items()})
 

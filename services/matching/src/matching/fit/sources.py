@@ -31,6 +31,12 @@ class Material:
     pairs: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
     """By result: its title and keywords in both languages, from which the lexicon is learnt."""
 
+    @property
+    def unasked(self) -> tuple[Item, ...]:
+        """The results without what made needs were taken from: what is learnt from texts must not have seen these."""
+        instead = {known.right: known.instead for known in self.known if known.instead is not None}
+        return tuple(instead.get(result.id, result) for result in self.results)
+
 
 def pack(path: Path) -> Material:
     """Read a pack: xz-compressed JSON lines with id, title, keywords, abstract, need, need_masked, and English ones."""
