@@ -25,7 +25,7 @@ from matching.engine.items import Item
 from matching.follower import BUILD_SETTLES
 
 from bench.matching.corpus import NEED_LENGTHS, Corpus, corpus_of, result_id
-from bench.matching.model import model_for
+from bench.matching.model import answering_model, model_for
 from bench.matching.ours import BATCH, Ours
 from bench.matching.peers import Fts5, FullTantivy, Peer, build_all, folder_size
 
@@ -64,7 +64,7 @@ async def ask(
 async def measure(size: int, pack: str, folder: Path, *, live: bool) -> dict[str, Any]:
     """Build, ask, reopen, upsert, and, where asked for, all of it while another process writes, and after a kill."""
     corpus = corpus_of(pack)
-    model = model_for(corpus)
+    model = answering_model(corpus)
     found: dict[str, Any] = {"size": size, "corpus": corpus.name}
     ours = Ours.create(folder, corpus, model)
     begun = time.perf_counter()

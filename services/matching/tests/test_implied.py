@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matching.engine.features import meet
 from matching.engine.implied import Implied
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, read
@@ -64,7 +65,8 @@ def test_the_surest_sign_counts_as_counted_by_hand() -> None:
     asked = read([need_vector(NEED_TEXT, Model(STATISTICS)).vector], NEED)
     offered = read([result_vector(Item("a", "转炉"), Model(STATISTICS)).vector], RESULT)
     level = STATISTICS.word("炼钢").level
-    assert learnt().implied(asked, offered).tolist() == [level**2 * round(255 * 6 / 7)]
+    found = meet(asked, offered, many_needs=False, implied=learnt())
+    assert found.implied.tolist() == [level**2 * round(255 * 6 / 7)]
 
 
 def test_nothing_is_learnt_from_too_few_texts_or_none() -> None:
@@ -101,3 +103,10 @@ def test_needs_made_from_results_are_measured_by_what_never_saw_them() -> None:
     assert "急需" not in made.text
     assert "火焰的光谱" in made.text
     assert short == results[1]
+
+
+def test_a_need_of_very_many_words_is_bounded() -> None:
+    found = model()
+    long = need_vector(Item("n", "炼钢 " + " ".join(f"词{number}号" for number in range(5_000))), found).vector
+    result = result_vector(Item("a", "转炉 钢水"), found).vector
+    assert 0 <= features_of(long, [result], found)["word_implied"][0] <= 1

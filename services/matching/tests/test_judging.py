@@ -82,7 +82,7 @@ def test_features_are_what_is_told_of_them(seed: int, pairs: int, many_needs: bo
     sums, shared = drawn.integers(0, 50_000, (pairs, 2, len(KINDS))), drawn.integers(0, 3, (pairs, 2))
     cosines, implied = drawn.random(pairs), drawn.random(pairs)
     table = judging.compared(sums, shared, cosines, implied, *need, *result, SCALES, MASS_UNIT, 1e-9, 4.0, 5.0)
-    expected = readable(sums, shared, need, result) | {"cosine": cosines, IMPLIED: implied}
+    expected = readable(sums, shared, need, result) | {"cosine": cosines, IMPLIED: implied / need[1][:, headers.TOLD]}
     assert set(expected) == {*COVERAGES, *LOCAL, *PLAIN, *FACETS, IMPLIED, "cosine"}
     for name, values in expected.items():
         assert table[ROW_OF[name]].tolist() == np.asarray(values, dtype=np.float64).tolist(), name

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from matching.engine import headers
 from matching.engine import judging_kernels as judging
 from matching.engine import scoring_kernels as kernels
-from matching.engine.implied import SHARE, Implied
+from matching.engine.implied import NOTHING, SHARE, Implied, LookedUp
 from matching.engine.index.port import IndexDamagedError
-from matching.engine.layout import Integers, Numbers, Vectors
+from matching.engine.layout import Codes, Integers, Numbers, Vectors
 from matching.engine.model import COVERAGES, FACETS, IMPLIED
 from matching.engine.statistics import PAIR_MOST_LEVEL, SQUARE, SQUARES, STEPS
 from matching.engine.vectors import (
@@ -69,6 +69,8 @@ class Meeting:
     nothing but a number."""
     facets: Integers
     """How many sectors and how many modes each pair shares."""
+    implied: Integers
+    """What the words of each result imply of the only need, see implied_kernels.implied_by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,25 +82,37 @@ class Query:
     """Where its terms are found: see scoring_kernels.looked_up."""
     sectors: Numbers
     modes: Numbers
+    implied: LookedUp = NOTHING
 
     @classmethod
-    def of(cls, vectors: Vectors) -> Self:
-        """Make the only one of these ready. Raises IndexDamagedError."""
+    def of(cls, vectors: Vectors, implied: Implied | None = None) -> Self:
+        """Make the only one of these ready, `implied` to be found of it in results. Raises IndexDamagedError."""
         sections, keys, codes = vectors.terms(0)
         if len(keys) >= kernels.QUERY_MOST:
             raise IndexDamagedError("a vector has more terms than are ever kept")
-        return cls(*kernels.looked_up(keys, codes, sections), *vectors.facets(0))
+        looked_for = NOTHING if implied is None else implied.looked_up(*_words(sections, keys, codes))
+        return cls(*kernels.looked_up(keys, codes, sections), *vectors.facets(0), looked_for)
 
 
-def meet(needs: Vectors, results: Vectors, *, many_needs: bool) -> Meeting:
-    """Compare the vectors of one side with the only one of the other. Raises IndexDamagedError."""
+def _words(sections: Integers, keys: Integers, codes: Codes) -> tuple[Integers, Codes]:
+    """The words of a need as numbers, see `term_of`, and their codes."""
+    words = keys[sections[0] :].copy()
+    words[sections[1] :] += kernels.OTHER_TERM
+    return words, codes[sections[0] :]
+
+
+def meet(needs: Vectors, results: Vectors, *, many_needs: bool, implied: Implied | None = None) -> Meeting:
+    """Compare the vectors of one side with the only one of the other; `implied` where that is a need.
+
+    Raises IndexDamagedError.
+    """
     many, query = (needs, results) if many_needs else (results, needs)
-    return met(Query.of(query), many, many_needs=many_needs)
+    return met(Query.of(query, implied), many, many_needs=many_needs)
 
 
 def met(query: Query, many: Vectors, *, many_needs: bool) -> Meeting:
     """Compare the vectors of one side with one of the other. Raises IndexDamagedError."""
-    sound, hits, facets = kernels.meet(
+    sound, hits, facets, implied = kernels.meet(
         many.flat,
         many.facet_begins,
         many.term_ends,
@@ -110,10 +124,11 @@ def met(query: Query, many: Vectors, *, many_needs: bool) -> Meeting:
         many_needs,
         ALSO_PAIR,
         PAIR_MOST_LEVEL,
+        *query.implied,
     )
     if not sound:
         raise IndexDamagedError("a vector contradicts its own groups")
-    return Meeting(len(many), hits, facets)
+    return Meeting(len(many), hits, facets, implied)
 
 
 def term_of(word: Word) -> int:
@@ -129,11 +144,8 @@ def word_parts(meeting: Meeting, results: Vectors) -> Integers:
     return parts
 
 
-def table_of(
-    meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool, implied: Floats | None = None
-) -> Floats:
-    """Return the features of every pair, a row for each (ROW_OF); one of the two sides stands alone. `implied` is what
-    `implied_share` says, 0 where it is not asked.
+def table_of(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool) -> Floats:
+    """Return the features of every pair, a row for each (ROW_OF); one of the two sides stands alone.
 
     LOCAL are the coverages once more, terms that fewer of these results have weighing more. They depend on everything
     the results stand beside, and so may order a list but not decide what is proposed; `alone`: each by itself.
@@ -156,7 +168,7 @@ def table_of(
         sums,
         meeting.facets,
         _cosines(needs, results, meeting.pairs),
-        np.zeros(meeting.pairs) if implied is None else implied,
+        meeting.implied / (SHARE * SQUARE * MASS_UNIT),
         needs.numbers,
         needs.measures,
         results.numbers,
@@ -173,16 +185,6 @@ def table_of(
 def compared(meeting: Meeting, needs: Vectors, results: Vectors, *, alone: bool) -> dict[str, Floats]:
     """Return the features of every pair by name, see `table_of`."""
     return dict(zip(_COMPARED, table_of(meeting, needs, results, alone=alone), strict=False))
-
-
-def implied_share(implied: Implied | None, need: Vectors, results: Vectors) -> Floats:
-    """Return the share of the mass of the only need that each result has not and that its words imply; 0 where nothing
-    is known of that. Raises IndexDamagedError.
-    """
-    if implied is None:
-        return np.zeros(len(results))
-    mass = float(need.measures[0, headers.TOLD]) * MASS_UNIT
-    return np.asarray(implied.implied(need, results) / (SHARE * SQUARE * mass), dtype=np.float64)
 
 
 def _cosines(needs: Vectors, results: Vectors, pairs: int) -> Floats:

@@ -11,17 +11,15 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from matching.engine import headers
 from matching.engine import implied_kernels as kernels
-from matching.engine.index.port import IndexDamagedError
 from matching.engine.items import Item
 from matching.engine.kernels import IS_PAIR, KEYS, LEVELS
-from matching.engine.layout import Vectors
+from matching.engine.layout import Codes
 from matching.engine.scoring_kernels import OTHER_TERM
 from matching.engine.statistics import SQUARES, Statistics
 from matching.engine.tables import table
@@ -34,6 +32,18 @@ SHARE: Final = kernels.SHARE
 _LEARN: Final = table("weights")["implied"]
 _WORTH: Final = np.array([int(SQUARES[code >> 2 & 31]) * (code & 3) for code in range(256)], dtype=np.int64)
 """What a word of a need asks for, by its code, as a coverage counts it."""
+
+
+class LookedUp(NamedTuple):
+    """What is looked for in the words of results, see implied_kernels.looked_up."""
+
+    slots: npt.NDArray[np.int16]
+    rows: npt.NDArray[np.int32]
+    asking: Integers
+
+
+NOTHING: Final = LookedUp(np.zeros(0, np.int16), np.zeros((0, 4), np.int32), np.zeros(0, np.int64))
+"""What is looked for where nothing is known of what words imply."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,30 +65,9 @@ class Implied:
             digest = zlib.crc32(part.tobytes(), digest)
         return f"implied/{digest:08x}"
 
-    def implied(self, need: Vectors, results: Vectors) -> Integers:
-        """Return for each result how much of the only need it has not and its words imply.
-
-        In squares of a step of weight, times SHARE. Raises IndexDamagedError.
-        """
-        sections, keys, codes = need.terms(0)
-        words, codes = keys[sections[0] :], codes[sections[0] :]
-        words[sections[1] :] += OTHER_TERM
-        said = results.numbers
-        sound, sums = kernels.covered(
-            results.flat,
-            results.facet_begins + said[:, headers.SECTORS] + said[:, headers.MODES],
-            results.term_ends,
-            said[:, [headers.PAIRS, headers.WORDS, headers.GROUPS]],
-            words,
-            _WORTH[codes],
-            self.terms,
-            self.ends,
-            self.signs,
-            OTHER_TERM,
-        )
-        if not sound:
-            raise IndexDamagedError("a vector contradicts its own groups")
-        return np.asarray(sums)
+    def looked_up(self, words: Integers, codes: Codes) -> LookedUp:
+        """Make the words of a need, as numbers, with their codes, ready to be looked for in what results imply."""
+        return LookedUp(*kernels.looked_up(words, codes, _WORTH, self.terms, self.ends, self.signs))
 
     @classmethod
     def learn(cls, items: Sequence[Item], statistics: Statistics) -> Self | None:

@@ -1,4 +1,4 @@
-"""The inner loops of what words imply, compiled: counting it in a collection, and looking for it in many results.
+"""The inner loops of what words imply, compiled: counting it in a collection, and looking for it in a result.
 
 All figures are whole numbers, so that every process finds the same.
 """
@@ -8,13 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from matching.engine.compiling import compiled
-from matching.engine.packing import unpacked
 
 SHARE_BITS: Final = 8
 SHARE: Final = (1 << SHARE_BITS) - 1
 """What a share of 1 is counted as. A sign is the number of a term shifted by SHARE_BITS, with its share below."""
 _SLOTS: Final = 1 << 14
 """Places in which the signs of a need are looked up by the lowest bits of their terms."""
+_ROWS: Final = 1 << 12
 _TERM, _NEXT, _ASKED, _SHARE = range(4)
 _HAS: Final = -1
 """Stands in the place of a share: not a sign of the term, but the term itself."""
@@ -84,19 +84,24 @@ def counted(
 
 
 @compiled
-def _looked_up(terms: Any, known: Any, ends: Any, signs: Any) -> tuple[Any, Any]:  # pragma: no cover - compiled
-    """Return by their lowest bits the first row of a need's terms and of their signs, 0 for none; and the rows."""
-    room = len(terms) + 1
+def looked_up(
+    terms: Any, codes: Any, worth: Any, known: Any, ends: Any, signs: Any
+) -> tuple[Any, Any, Any]:  # pragma: no cover - compiled
+    """Return where a need's terms and their signs are found, and what each term asks for: `worth` of its code.
+
+    By lowest bits the first row, 0 for none; the rows. So many are looked for at most, those of the first terms:
+    enough for a need of a thousand characters.
+    """
     places = np.searchsorted(known, terms)
-    for at in range(len(terms)):
-        place = places[at]
-        if place < len(known) and known[place] == terms[at]:
-            room += ends[place] - (ends[place - 1] if place else 0)
-    slots, rows, size = np.zeros(_SLOTS, np.int32), np.empty((room, 4), np.int32), 1
+    slots, rows, size = np.zeros(_SLOTS, np.int16), np.empty((_ROWS, 4), np.int32), 1
+    asking = np.zeros(len(terms), np.int64)
     for at in range(len(terms)):
         place, begin, end = places[at], 0, 0
         if place < len(known) and known[place] == terms[at]:
             begin, end = (ends[place - 1] if place else 0), ends[place]
+        if size + 1 + end - begin > _ROWS:
+            break
+        asking[at] = worth[codes[at]]
         for number in range(begin - 1, end):
             is_own = number < begin
             term = terms[at] if is_own else np.int64(signs[number]) >> SHARE_BITS
@@ -105,59 +110,33 @@ def _looked_up(terms: Any, known: Any, ends: Any, signs: Any) -> tuple[Any, Any]
             rows[size, _SHARE] = _HAS if is_own else np.int64(signs[number]) & SHARE
             slots[slot] = size
             size += 1
-    return slots, rows
+    return slots, rows[:size], asking
 
 
 @compiled
-def _surest(terms: Any, slots: Any, rows: Any, best: Any) -> None:  # pragma: no cover - compiled
-    """Write for each term of a need how surely these of a result imply it at most; _HAS where it is one of them."""
+def implied_by(
+    keys: Any, pairs: int, size: int, other: int, slots: Any, rows: Any, asking: Any, best: Any
+) -> Any:  # pragma: no cover - compiled
+    """Return what a result implies of the terms asked for that it has not itself, times SHARE.
+
+    `keys` are so many of the result's, `pairs` of characters first; `other` is added to those of other words.
+    `slots`, `rows` and `asking` are what `looked_up` returns; `best` has room for a number for each term asked for.
+    """
     best[:] = 0
     # Places without signs, as in packing.py.
-    for term in terms:
-        row = np.uint64(slots[np.uint64(term) & np.uint64(_SLOTS - 1)])
+    for at in range(size):
+        term = np.uint64(keys[at] if at < pairs else keys[at] + other)
+        row = np.uint64(slots[term & np.uint64(_SLOTS - 1)])
         while row:
-            if rows[row, _TERM] == term:
+            if np.uint64(rows[row, _TERM]) == term:
                 asked, share = np.uint64(rows[row, _ASKED]), rows[row, _SHARE]
                 if share == _HAS or best[asked] == _HAS:
                     best[asked] = _HAS
                 else:
                     best[asked] = max(best[asked], share)
             row = np.uint64(rows[row, _NEXT])
-
-
-@compiled
-def covered(
-    flat: Any,
-    begins: Any,
-    ends: Any,
-    counts: Any,
-    terms: Any,
-    worth: Any,
-    known: Any,
-    sign_ends: Any,
-    signs: Any,
-    other: int,
-) -> tuple[bool, Any]:  # pragma: no cover - compiled
-    """Return whether all is sound, and what each of many results implies of the terms that it has not.
-
-    `begins` are places in `flat` of each result's groups, `ends` where its packed keys end, `counts` of each its pairs,
-    other words and groups; `other` is added to the keys of words that are no pairs.
-    """
-    slots, rows = _looked_up(terms, known, sign_ends, signs)
-    sums = np.zeros(len(begins), np.int64)
-    best = np.empty(len(terms), np.int32)
-    room = 0
-    for result in range(len(begins)):
-        room = max(room, counts[result, 0] + counts[result, 1])
-    keys, codes = np.empty(room, np.int64), np.empty(room, np.uint8)
-    for result in range(len(begins)):
-        pairs = counts[result, 0]
-        size = pairs + counts[result, 1]
-        if unpacked(flat, begins[result], counts[result, 2], ends[result], keys[:size], codes[:size]) != size:
-            return False, sums
-        keys[pairs:size] += other
-        _surest(keys[:size], slots, rows, best)
-        for asked in range(len(terms)):
-            if best[asked] > 0:
-                sums[result] += worth[asked] * best[asked]
-    return True, sums
+    total = np.int64(0)
+    for each in range(len(asking)):
+        if best[each] > 0:
+            total += asking[each] * best[each]
+    return total

@@ -65,7 +65,7 @@ def compared(
 
     `sums` are those of `add_up`, `shared` how many sectors and modes each pair shares; the headers of both sides are
     those of `taken_apart`, one row where all pairs have that side in common. `scales`: what a share of 1 is counted as,
-    by sum. A fact that either side does not say is 0.
+    by sum; `implied` is told in masses already. A fact that either side does not say is 0.
     """
     pairs = len(sums)
     table = np.zeros((ROWS, pairs))
@@ -76,7 +76,10 @@ def compared(
                 whole = _masses(need_measures, result_measures, need, result, unit, sum, mass_unit, tiny)
                 share = sums[pair, unit, sum] / (scales[sum] * whole)
                 table[unit * SUMS + sum, pair] = share if sum >= LOCAL else min(1.0, share)
-        table[COSINES, pair], table[IMPLIED, pair] = cosines[pair], implied[pair]
+        table[COSINES, pair], table[IMPLIED, pair] = (
+            cosines[pair],
+            implied[pair] / max(tiny, need_measures[need, headers.TOLD]),
+        )
         asked, has = needs[need], results[result]
         same = shared[pair, 0] > 0
         table[SECTOR_SAME, pair] = same

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from matching.engine import judging_kernels as judging
-from matching.engine.features import ROW_OF, Floats, compared, implied_share, meet, relative, table_of
+from matching.engine.features import ROW_OF, Floats, compared, meet, relative, table_of
 from matching.engine.layout import NEED, RESULT, Vectors, read
-from matching.engine.model import COVERAGES, FACETS, IMPLIED, Calibration, Model
+from matching.engine.model import COVERAGES, FACETS, Calibration, Model
 
 _DIGITS: Final = 4
 _MOST: Final = 0.99
@@ -66,8 +66,8 @@ def score_results(
     if not results:
         return []
     asked, offered = read([need], NEED), read(results, RESULT)
-    meeting = meet(asked, offered, many_needs=False)
-    table = table_of(meeting, asked, offered, alone=False, implied=implied_share(model.implied, asked, offered))
+    meeting = meet(asked, offered, many_needs=False, implied=model.implied)
+    table = table_of(meeting, asked, offered, alone=False)
     return _scores(table, model, alone=False, foreign=foreign)
 
 
@@ -94,11 +94,11 @@ def features_of(need: bytes, results: Sequence[bytes | memoryview], model: Model
 
 def _beside_each_other(need: Vectors, results: Vectors, model: Model) -> dict[str, Floats]:
     calibration = model.calibration
-    features = compared(meet(need, results, many_needs=False), need, results, alone=False)
+    meeting = meet(need, results, many_needs=False, implied=model.implied)
+    features = compared(meeting, need, results, alone=False)
     bounds = probabilities(features | _alone(len(results)), calibration)
     # Only what might be proposed itself can push others down: so whoever's coming or going matters is found by bound.
-    features |= relative(features, bounds >= calibration.propose_from)
-    return features | {IMPLIED: implied_share(model.implied, need, results)}
+    return features | relative(features, bounds >= calibration.propose_from)
 
 
 def _alone(pairs: int) -> dict[str, Floats]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from matching.engine import headers
 from matching.engine.compiling import compiled
+from matching.engine.implied_kernels import implied_by
 from matching.engine.kernels import KEY_BITS
 from matching.engine.packing import unpacked
 
@@ -72,16 +73,20 @@ def meet(  # noqa: C901 - one loop over everything; parted, it would be called f
     many_are_needs: bool,
     also_pair: int,
     most_level: int,
+    implied_slots: Any,
+    implied_rows: Any,
+    asking: Any,
 ) -> Any:  # pragma: no cover - compiled
-    """Find what a query shares with each of many vectors.
+    """Find what a query shares with each of many vectors, and what their words imply of it.
 
     `begins` are places in `flat` of each vector's first sector, `ends` where its packed keys end, `numbers` those of
-    its header; `slots` and `rows` are what `looked_up` returns. Return whether all is sound; the hits; and how many
-    sectors and modes each shares.
+    its header; `slots` and `rows` are what `looked_up` returns, the last three what implied_kernels.looked_up does.
+    Return whether all is sound; the hits; how many sectors and modes each shares; and what each implies.
     """
     hits = np.empty((_ROOM, PLACE + 1), np.int32)
     facets = np.zeros((len(numbers), 2), np.int64)
     keys, codes = np.empty(_ROOM, np.int64), np.empty(_ROOM, np.uint8)
+    implied, best = np.zeros(len(numbers), np.int64), np.empty(len(asking), np.int32)
     used = 0
     for row in range(len(numbers)):
         at = begins[row]
@@ -99,7 +104,9 @@ def meet(  # noqa: C901 - one loop over everything; parted, it would be called f
         if terms > len(keys):
             keys, codes = np.empty(2 * terms, np.int64), np.empty(2 * terms, np.uint8)
         if unpacked(flat, at, numbers[row, headers.GROUPS], ends[row], keys[:terms], codes[:terms]) != terms:
-            return False, hits[:0], facets
+            return False, hits[:0], facets, implied
+        if len(asking):
+            implied[row] = implied_by(keys, pairs, terms, OTHER_TERM, implied_slots, implied_rows, asking, best)
         for term in range(terms):
             key = keys[term]
             found = np.int64(slots[key & (SLOTS - 1)])
@@ -133,7 +140,7 @@ def meet(  # noqa: C901 - one loop over everything; parted, it would be called f
                     hits[used, NEED] = min(need >> 2 & 31, most_level) << 2 | need & 3
                     hits[used, PLACE] = found << 2 | 2 | PAIR
                     used += 1
-    return True, hits[:used], facets
+    return True, hits[:used], facets, implied
 
 
 @compiled
