@@ -9,7 +9,6 @@ import gc
 import multiprocessing
 import os
 import threading
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +19,7 @@ import structlog
 
 from matching.bilingual.lexicon import Lexicon
 from matching.engine import model_file
+from matching.engine.index.port import FoundBy
 from matching.engine.items import Item
 from matching.engine.model import Model
 from matching.engine.vectors import Analysed
@@ -30,9 +30,6 @@ _AT_ONCE: Final = 50
 """Items that one process takes at a time: some twenty milliseconds."""
 _PATIENCE: Final = 5
 """How far a process stands back, as `nice` counts it."""
-_BETWEEN: Final = "\n"
-"""Between words on their way; no word has white space in it."""
-
 _LOOKED_THROUGH: Final = 20_000
 """Objects after which such a process collects its garbage, of which an analysis leaves next to none."""
 
@@ -86,7 +83,7 @@ class Bulk:
             self._pool = ProcessPoolExecutor(self._workers, context, _begin, given)
         loop = asyncio.get_running_loop()
         parts = [loop.run_in_executor(self._pool, _work, part) for part in batched(items, _AT_ONCE, strict=False)]
-        return [_unpacked(*each) for part in await asyncio.gather(*parts) for each in part]
+        return [Made(vector, FoundBy(text)) for part in await asyncio.gather(*parts) for vector, text in part]
 
     def close(self) -> None:
         """End the processes; they are started anew if needed."""
@@ -98,10 +95,6 @@ class Bulk:
 def _made(analyse: Analyse, item: Item, model: Model) -> Made:
     analysed = analyse(item, model)
     return Made(analysed.vector, analysed.found_by)
-
-
-def _unpacked(vector: bytes, words: str, times: bytes) -> Made:
-    return Made(vector, dict(zip(words.split(_BETWEEN), array("I", times), strict=True)) if words else {})
 
 
 # ---- in the other process -------------------------------------------------------------------------------------------
@@ -125,7 +118,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _work(items: Sequence[Item]) -> list[tuple[bytes, str, bytes]]:
+def _work(items: Sequence[Item]) -> list[tuple[bytes, str]]:
     analyse, model = _given[-1]
     made = (_made(analyse, item, model) for item in items)
-    return [(each.vector, _BETWEEN.join(each.found_by), array("I", each.found_by.values()).tobytes()) for each in made]
+    return [(each.vector, FoundBy.text_of(each.found_by)) for each in made]

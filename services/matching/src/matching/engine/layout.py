@@ -88,6 +88,8 @@ def pack(contents: Contents) -> bytes:
 
 
 def _facet_keys(codes: frozenset[str]) -> bytes:
+    if not codes:
+        return b""
     keys = sorted({_facet_key(code) for code in codes})[:_RUN]
     return b"".join(key.to_bytes(2, "little") for key in keys)
 

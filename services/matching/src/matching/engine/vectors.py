@@ -6,7 +6,7 @@ for a word that counts among the pairs of characters as well (a Latin run).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from matching.bilingual.expansion import expanded, han_share
 from matching.engine import kernels, layout
 from matching.engine.analyzer import is_han
+from matching.engine.index.port import FoundBy
 from matching.engine.items import Item
 from matching.engine.layout import NEED, RESULT, Contents
 from matching.engine.model import Lexicon, Model
@@ -91,7 +92,7 @@ class Analysed:
     vector: bytes
     found_by: Mapping[str, int]
     _words: Sequence[str]
-    _worth: Floats
+    _worth: Callable[[], Floats]
     _searched_with: int
     foreign: bool = False
     """Whether it is a need in another language, found and ordered by what is translated."""
@@ -99,7 +100,7 @@ class Analysed:
     @cached_property
     def heaviest(self) -> Mapping[str, float]:
         """The heaviest words; equal weights in the order of the words, so that the choice is the same everywhere."""
-        words, worth, most = self._words, self._worth, self._searched_with
+        words, worth, most = self._words, self._worth(), self._searched_with
         if len(words) > most:
             heavy = np.flatnonzero(worth >= np.partition(worth, -most)[-most])
             words, worth = [words[at] for at in heavy.tolist()], worth[heavy]
@@ -133,7 +134,7 @@ def need_vector(item: Item, model: Model) -> Analysed:
         found_by |= {word: 1 for word in translations if word not in found_by}
     contents = Contents(NEED, item.facets, group, _told(sums), embedding=item.embedding)
     searched_with = _CANDIDATES["translated_terms" if foreign else "terms"]
-    return Analysed(layout.pack(contents), found_by, words, worth, searched_with, foreign)
+    return Analysed(layout.pack(contents), found_by, words, lambda: worth, searched_with, foreign)
 
 
 def _is_foreign(terms: Terms) -> bool:
@@ -161,8 +162,12 @@ def result_vector(item: Item, model: Model) -> Analysed:
     group, sums, times = kernels.offered(terms.facts, terms.first_word, _BODY_CODES, LOG_OFFERED, *_MOST)
     lengths = sums[kernels.COUNTED :].tolist()
     contents = Contents(RESULT, item.facets, group, _told(sums), lengths, item.embedding)
-    found_by = dict(zip(terms.words, times.tolist(), strict=True))
-    worth = terms.weights * np.minimum(kernels.times(terms.facts, terms.first_word), CAP)
+
+    def worth() -> Floats:  # of no use where many are only indexed
+        worth: Floats = terms.weights * np.minimum(kernels.times(terms.facts, terms.first_word), CAP)
+        return worth
+
+    found_by = FoundBy.of(terms.words, times)
     return Analysed(layout.pack(contents), found_by, terms.words, worth, _CANDIDATES["reverse_terms"])
 
 

@@ -5,9 +5,13 @@ become visible together or not at all, so whoever opens it again knows from wher
 calibration are nobody's business here: the terms come ready-made, the vectors are bytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self, override
+
+import numpy as np
+import numpy.typing as npt
 
 
 class Versions(NamedTuple):
@@ -19,6 +23,55 @@ class Versions(NamedTuple):
     """Sequence of the event that opened or closed it."""
     extra: int = 0
     """Number of what was added later without an event, such as an embedding."""
+
+
+class FoundBy(Mapping[str, int]):
+    """Words with their frequencies, kept as an index takes them: a text with each word as often as it counts.
+
+    Made in one process and written by another they stay a text all the way; they are counted where somebody asks.
+    """
+
+    __slots__ = ("_counts", "text")
+
+    def __init__(self, text: str) -> None:
+        """`text` has a blank between two words and nothing else."""
+        self.text = text
+        self._counts: dict[str, int] | None = None
+
+    @classmethod
+    def of(cls, words: Sequence[str], times: npt.NDArray[np.int64]) -> Self:
+        """Return different words, each so often."""
+        repeated = list(words)
+        for at in np.flatnonzero(times > 1).tolist():
+            repeated += [words[at]] * (int(times[at]) - 1)
+        return cls(" ".join(repeated))
+
+    @staticmethod
+    def text_of(terms: Mapping[str, int]) -> str:
+        """Return any words with their frequencies as such a text, in any order."""
+        if isinstance(terms, FoundBy):
+            return terms.text
+        return " ".join(" ".join([term] * count) for term, count in terms.items())
+
+    def _counted(self) -> dict[str, int]:
+        if self._counts is None:
+            self._counts = dict(Counter(self.text.split(" "))) if self.text else {}
+        return self._counts
+
+    @override
+    def __getitem__(self, word: str) -> int:
+        return self._counted()[word]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._counted())
+
+    @override
+    def __len__(self) -> int:
+        return len(self._counted())
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import tantivy
 
-from matching.engine.index.port import Entry, IndexDamagedError
+from matching.engine.index.port import Entry, FoundBy, IndexDamagedError
 from matching.engine.tables import table
 
 _COUNTED: Final = 1 << 14
@@ -70,11 +70,7 @@ def document(entry: Entry, key: int, at: int) -> tantivy.Document:
     made.add_integer("key", key)
     made.add_integer("at", at)
     if entry.is_open and entry.terms:
-        terms = list(entry.terms)  # in any order: positions are not kept
-        for term, count in entry.terms.items():
-            if count > 1:
-                terms += [term] * (count - 1)
-        made.add_text("body", " ".join(terms))
+        made.add_text("body", FoundBy.text_of(entry.terms))
     return made
 
 
