@@ -35,6 +35,8 @@ def warm_up(model: Model | None = None) -> None:
     model = model if model.implied else replace(model, implied=_NOTHING)
     for item in _ITEMS:
         need, result = need_vector(item, model), result_vector(item, model)
+        for analysed in (need, result):
+            len(analysed.heaviest)  # worked out where it is asked for
         score_results(need.vector, [result.vector, result.vector], model)
         score_needs([need.vector, need.vector], result.vector, model)
         near_copies([result.vector, result.vector])
