@@ -58,7 +58,7 @@ async def settle(*services: Service) -> None:
     """Let all reminders pass."""
     for _ in range(4):
         for service in services:
-            service.advance(timedelta(seconds=15))
+            service.advance(timedelta(seconds=35))
             await service.run_due()
 
 
@@ -306,7 +306,7 @@ async def test_two_processes_propose_once_what_arrives_at_both(two: list[Service
     chance = random.Random(7)
     for id, sequence, data in chance.sample(arrivals * 2, len(arrivals) * 2):
         await chance.choice(two).deliver(data, subject=id, sequence=sequence)
-    for _ in range(4):
+    for _ in range(9):
         for service in two:
             service.advance(timedelta(seconds=15))
         await asyncio.gather(*(service.run_due() for service in two))
@@ -375,7 +375,7 @@ async def test_a_party_whose_listings_change_all_the_time_is_looked_at_once_in_a
         await service.deliver(NEEDS["need-weld"].model_copy(update={"party": A}), subject=f"need-more-{second}")
         service.advance(timedelta(seconds=1))
         await service.run_due()
-    assert 1 <= looks.count(A) <= 3, "at first, and twenty and forty seconds later"
+    assert looks.count(A) == 1
     looks.clear()
     await service.deliver(PARTIES[0][2].model_copy(update={"name": "（演示）甲集团"}), subject=A, sequence=2)
     await service.run_due()

@@ -105,6 +105,11 @@ class Copies[C: EventData]:
                 copies[id] = self._copy(id, stored["sequence"], stored["content"], status)
         return copies
 
+    async def versions(self, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Return the versions of the copies there are, by id, without reading what they say."""
+        found = await self._projection.sequences([key for id in ids for key in (id, f"{_STATUS}{id}")])
+        return {id: (found[id], found.get(f"{_STATUS}{id}", 0)) for id in ids if id in found}
+
     async def of_party(self, party: str) -> AsyncIterator[Copy[C]]:
         """Yield a party's needs or results, open or not, the last confirmed first. KeyError for other kinds."""
         owner, last = _OWNER[self._kind], dict[str, Any]()

@@ -226,13 +226,9 @@ class Proposer:
         market, need = self._market, selection.need
         results_then = {pair.result.id: pair.result.versions for pair in proposed}
         need_now, results_now = await asyncio.gather(
-            market.needs.get(need.id), market.results.get_many(list(results_then))
+            market.needs.versions([need.id]), market.results.versions(list(results_then))
         )
-        return (
-            need_now is not None
-            and need_now.versions == need.versions
-            and all(id in results_now and results_now[id].versions == then for id, then in results_then.items())
-        )
+        return need_now == {need.id: need.versions} and results_now == results_then
 
     @asynccontextmanager
     async def _alone(self, need_id: str) -> AsyncIterator[bool]:

@@ -31,6 +31,7 @@ class Projection:
         self._indexes = tuple(indexes)
         self._putting = Gathered[Document, bool]("put", name, self._put_all)
         self._finding = Gathered[Sequence[str], _Found]("find", name, self._find_all)
+        self._numbering = Gathered[Sequence[str], _Found]("find", name, self._number_all)
         self._lookups = Lookups(store, name, where={"_removed": {"$exists": False}})
 
     async def ensure_indexes(self) -> None:
@@ -76,6 +77,13 @@ class Projection:
         found = await self._finding.ask(ids)
         return {id: _shown(found[id]) for id in ids if id in found and not found[id].get("_removed")}
 
+    async def sequences(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the sequences of the documents there are, by id: enough to tell whether they are what was read."""
+        if not ids:
+            return {}
+        found = await self._numbering.ask(ids)
+        return {id: found[id]["_seq"] for id in ids if id in found and not found[id].get("_removed")}
+
     async def find_by(self, field: str, value: str, *, limit: int = 50) -> list[dict[str, Any]]:
         """Return up to `limit` documents with this value in an indexed field, by id, removed ones left out.
 
@@ -102,10 +110,16 @@ class Projection:
         return await self._store.run("count_documents", self.name, lambda c: c.count_documents(where))
 
     async def _find_all(self, asked: Sequence[Sequence[str]]) -> list[_Found]:
+        return [await self._read(asked)] * len(asked)
+
+    async def _number_all(self, asked: Sequence[Sequence[str]]) -> list[_Found]:
+        return [await self._read(asked, {"_seq": 1, "_removed": 1})] * len(asked)
+
+    async def _read(self, asked: Sequence[Sequence[str]], fields: Document | None = None) -> _Found:
         wanted = {id for ids in asked for id in ids}
         where: Document = {"_id": {"$in": list(wanted)}} if len(wanted) > 1 else {"_id": next(iter(wanted))}
-        documents = await self._store.run("find", self.name, lambda c: c.find(where).to_list())
-        return [{document["_id"]: document for document in documents}] * len(asked)
+        documents = await self._store.run("find", self.name, lambda c: c.find(where, fields).to_list())
+        return {document["_id"]: document for document in documents}
 
     async def _put_all(self, puts: Sequence[Document]) -> list[bool | Exception]:
         latest: dict[str, Document] = {}

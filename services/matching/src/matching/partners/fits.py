@@ -1,5 +1,6 @@
 """What fits what, as partners see it: the one place where they depend on the engine."""
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from matching.pairs import Pair
 from matching.partners.domain.evidence import Fit
 from matching.proposing import Market, Proposer
 
-_REMEMBERED: Final = 1_000
-"""Needs; each takes some fifteen kilobytes."""
+_REMEMBERED: Final = 4_000
+"""Needs; each takes some kilobytes."""
 _MOST: Final[int] = table("partners")["looking"]["most_fits"]
 
 
@@ -47,7 +48,8 @@ class _Said:
     state: _State
     found: dict[str, Ranked]
     """Those that fit, the best so many of them."""
-    looked_at: frozenset[str]
+    looked_at: array[int]
+    """Hashes of the ids of all results that were ranked."""
     fits: list[Fit] | None = None
 
 
@@ -92,14 +94,14 @@ class EngineFits:
     def _hear(self, need: Copy[NeedContent], changes: int, ranked: Sequence[Ranked]) -> None:
         found = {each.id: each for each in ranked[:_MOST] if each.score.band is not None}
         state = _State(need.versions, changes)
-        self._said[need.id] = _Said(state, found, frozenset(each.id for each in ranked))
+        self._said[need.id] = _Said(state, found, array("q", (hash(each.id) for each in ranked)))
         self._said.move_to_end(need.id)
         if len(self._said) > _REMEMBERED:
             self._said.popitem(last=False)
 
     async def _fits_of(self, need: Copy[NeedContent], result: Copy[ResultContent]) -> list[Fit]:
         # How well it fits a need depends on what else does, which only the ranking for that need knows.
-        if result.id in (await self._ask(need)).looked_at:
+        if hash(result.id) in (await self._ask(need)).looked_at:
             return [fit for fit in await self.of_need(need) if fit.result == result.id]
         fit = await self._fit(need, result)
         return [] if fit is None else list(_fits([(need, result, fit)]))

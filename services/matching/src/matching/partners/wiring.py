@@ -21,5 +21,6 @@ def compose(
     delay = timedelta(seconds=chassis.settings.second_look_s)
     records = chassis.repository("prospects", Prospects, indexes=[Index(("wanted.other", 1), ("id", 1))])
     partners = Partners(records, market, parties, EngineFits(market, proposer), delay)
-    chassis.due(records, partners.due, lease=LEASE, concurrency=2)
+    # Nobody waits for it, and each look is a burst of work.
+    chassis.due(records, partners.due, lease=LEASE, concurrency=1)
     return partners

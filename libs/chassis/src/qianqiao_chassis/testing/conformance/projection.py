@@ -91,6 +91,14 @@ class ProjectionSuite(StoreSuite):
         assert await copies.select() == []
         assert await copies.put("c-2", 2, {"colour": "green"}) is True
 
+    async def test_sequences_of_what_is_there(self, copies: Projection) -> None:
+        for number in range(4):
+            await copies.put(f"c-{number}", number + 1, {"colour": "red"})
+        await copies.remove("c-2", 9)
+        asked: list[list[str]] = [["c-0", "c-1"], ["c-3"], ["c-2", "c-9"], []]
+        found = await asyncio.gather(*(copies.sequences(ids) for ids in asked))
+        assert found == [{"c-0": 1, "c-1": 2}, {"c-3": 4}, {}, {}]
+
     async def test_select_in_order_and_limited(self, copies: Projection) -> None:
         await asyncio.gather(*(copies.put(f"c-{n}", 1, {"n": n % 3}) for n in range(6)))
         assert [row["id"] for row in await copies.select(sort=[("n", -1)], limit=3)] == ["c-5", "c-2", "c-4"]
