@@ -18,6 +18,7 @@ from qianqiao_contracts import EventData, NeedContent, ResultContent
 
 _STATUS: Final = "status:"
 _PAGE: Final = 100
+_STATUSES: Final = 1_000
 _OWNER: Final[dict[type[EventData], str]] = {NeedContent: "content.party", ResultContent: "content.parties"}
 _IMMATERIAL: Final = {"last_confirmed", "visibility", "channel", "park", "people_roles"}
 
@@ -126,14 +127,26 @@ class Copies[C: EventData]:
             last = {"$or": [{"content.last_confirmed": {"$lt": confirmed}}, beyond]}
 
     async def with_status(self, changes: Sequence[Change]) -> list[Copy[C]]:
-        """Return the items whose content these stored documents are, as they are now."""
+        """Return the items whose content these stored documents are, a page of `changed`, as they are now."""
         stored = {change.item: change for change in changes if change.content is not None}
-        statuses = await self._projection.get_many([f"{_STATUS}{id}" for id in stored])
+        statuses = await self._statuses(min(stored), max(stored)) if stored else {}
         return [
             self._copy(id, change.sequence, change.content, statuses.get(f"{_STATUS}{id}"))
             for id, change in stored.items()
             if change.content is not None
         ]
+
+    async def _statuses(self, first: str, last: str) -> dict[str, dict[str, Any]]:
+        """Return the statuses from one item to another: few, while a store looks up each key that it is asked for."""
+        found: dict[str, dict[str, Any]] = {}
+        after = {"$gte": f"{_STATUS}{first}"}
+        while True:
+            where = {"id": {**after, "$lte": f"{_STATUS}{last}"}}
+            page = await self._projection.select(where, limit=_STATUSES)
+            found |= {document["id"]: document for document in page}
+            if len(page) < _STATUSES:
+                return found
+            after = {"$gt": page[-1]["id"]}
 
     def _copy(self, id: str, sequence: int, content: dict[str, Any], status: dict[str, Any] | None) -> Copy[C]:
         versions = (sequence, status["sequence"] if status else 0)
