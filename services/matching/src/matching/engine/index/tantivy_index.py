@@ -13,7 +13,7 @@ import json
 import threading
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import batched, pairwise
@@ -157,7 +157,7 @@ class TantivyIndex:
         """See the port."""
         view = self._view
         self._records.see(view.mark.end)
-        found = (self._held(view, id) for id in dict.fromkeys(ids))
+        found = (self._held(view, id) for id in dict.fromkeys(ids) if self._may_stand(documents.key_of(id)))
         return {held.id: held for held in found if held is not None}
 
     async def write(self, entries: Sequence[Entry], position: str | None, *, is_last: bool = False) -> None:
@@ -279,6 +279,7 @@ class TantivyIndex:
         """Where the items of a batch are to stand, looked up together; None where numbers of ids meet."""
         keys = {documents.key_of(id): id for id in ids}
         asked = [key for key in keys if self._may_stand(key)]
+        self._will_stand(keys)
         if len(keys) < len(ids) or any(later - key < _PROBES for key, later in pairwise(sorted(keys))):
             return None
         places = {id: _Place(key, None) for key, id in keys.items()}
@@ -298,11 +299,17 @@ class TantivyIndex:
         if bits is None:
             return True
         one, other = key & _BITS, key >> 31 & _BITS
-        here, there = 1 << (one & 7), 1 << (other & 7)
-        may = bool(bits[one >> 3] & here and bits[other >> 3] & there)
-        bits[one >> 3] |= here
-        bits[other >> 3] |= there
-        return may
+        return bool(bits[one >> 3] & 1 << (one & 7) and bits[other >> 3] & 1 << (other & 7))
+
+    def _will_stand(self, keys: Iterable[int]) -> None:
+        """Keep that items may stand at these numbers from now on."""
+        bits = self._bits
+        if bits is None:
+            return
+        for key in keys:
+            one, other = key & _BITS, key >> 31 & _BITS
+            bits[one >> 3] |= 1 << (one & 7)
+            bits[other >> 3] |= 1 << (other & 7)
 
     def _place(self, view: _View, id: str, taken: dict[int, str]) -> _Place:
         """Where an item of the batch is to stand; `taken` are the numbers given to others of the batch."""
