@@ -1,7 +1,7 @@
 """What speaks for partners: pure rules."""
 
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,3 +134,20 @@ def test_competing_is_the_same_from_either_side(one: frozenset[str], other: froz
     assert not competes(first, Offering("enterprise", frozenset({"qianqiao:other"}), other))
     if not one & other:
         assert not competes(first, second)
+
+
+@given(st.integers(0, 400), st.integers(0, 60), st.integers(1, 120))
+def test_what_changes_during_a_look_is_looked_at_again_however_long_it_takes(
+    after: int, delay: int, lease: int
+) -> None:
+    held = Prospects.marked("a", NOW, spread=True)
+    rest = timedelta(seconds=60)
+    assert held.awaits(NOW, spread=True, rest=rest), "the look to come sees it"
+    held.begin(NOW, timedelta(seconds=lease))
+    begun = held.model_copy()
+    due = NOW + timedelta(seconds=after + delay)
+    assert not held.awaits(due, spread=True, rest=rest)
+    held.mark(due, spread=True, rest=rest)
+    held.done(begun)
+    assert held.due is not None
+    assert held.awaits(held.due, spread=True, rest=rest), "and that look is enough for what changes before it"

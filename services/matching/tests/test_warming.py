@@ -4,21 +4,12 @@ import asyncio
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from matching.bilingual.lexicon import Pair as Translation
 from matching.bilingual.lexicon import learn
-from matching.engine import (
-    explaining_kernels,
-    gathering,
-    headers,
-    implied_kernels,
-    judging_kernels,
-    kernels,
-    packing,
-    scoring_kernels,
-)
 from matching.engine.contents import need_item, result_item
 from matching.engine.engine import Engine
 from matching.engine.implied import Implied
@@ -32,20 +23,26 @@ from .demonstration import NEEDS, RESULTS
 ROOT = Path(__file__).parents[1]
 
 
+LOOPS = [
+    import_module(f"matching.engine.{name}")
+    for name in (
+        "explaining_kernels",
+        "gathering",
+        "headers",
+        "implied_kernels",
+        "judging_kernels",
+        "kernels",
+        "packing",
+        "scoring_kernels",
+    )
+]
+
+
 def compiled_for() -> dict[str, int]:
     """For how many kinds of arguments each loop is compiled in this process."""
     return {
         f"{module.__name__}.{name}": len(loop.signatures)
-        for module in (
-            explaining_kernels,
-            gathering,
-            headers,
-            implied_kernels,
-            judging_kernels,
-            kernels,
-            packing,
-            scoring_kernels,
-        )
+        for module in LOOPS
         for name, loop in vars(module).items()
         if hasattr(loop, "signatures")
     }

@@ -21,6 +21,8 @@ class Prospects(Aggregate):
     """The marks that were known when `wanted` was found."""
     looked_at: datetime | None = None
     """When the last look began."""
+    looking: bool = False
+    """Whether it is not over yet, or was never finished."""
 
     @classmethod
     def marked(cls, party: str, due: datetime, *, spread: bool) -> Self:
@@ -41,18 +43,19 @@ class Prospects(Aggregate):
         self.marks, self.spread = self.marks + 1, self.spread or spread
 
     def awaits(self, due: datetime, *, spread: bool, rest: timedelta) -> bool:
-        """Tell whether the look that such a mark would ask for is going to come anyway.
-
-        It has not begun where this is so: a look that begins moves `due` to a time when it must long be over.
+        """Tell whether the look that such a mark would ask for is going to come anyway: one that has begun may not see
+        what changed, so whatever changes meanwhile marks it.
         """
-        return self.due is not None and self.due <= self._rested(due, rest) and (self.spread or not spread)
+        if self.looking or self.due is None or (spread and not self.spread):
+            return False
+        return self.due <= self._rested(due, rest)
 
     def _rested(self, due: datetime, rest: timedelta) -> datetime:
         return due if self.looked_at is None else max(due, self.looked_at + rest)
 
     def begin(self, now: datetime, lease: timedelta) -> None:
-        """Begin a look, which has so long: whoever marks it meanwhile sees that this look may not see what changed."""
-        self.looked_at, self.due = now, now + lease
+        """Begin a look; if it is not over by the end of its lease, another one has to do it."""
+        self.looked_at, self.due, self.looking = now, now + lease, True
 
     def want(self, found: tuple[Prospect, ...], marks: int) -> None:
         """Take in what was found by a look that began when there were so many marks; a later look knows better."""
@@ -61,6 +64,7 @@ class Prospects(Aggregate):
 
     def done(self, begun: Self) -> None:
         """Clear the reminder, unless it was asked for again since the look began."""
+        self.looking = False
         if self.marks == begun.marks:
             self.due, self.spread = None, False
 
